@@ -1,1 +1,15 @@
-//! placeholder
+//! The binding: one reactor per JavaScript environment, and the ways it is driven. No logic of its own.
+//!
+//! - [`reactor`]: what JavaScript sees, by napi's macros, and the environment's life cycle;
+//! - `raw`: the functions that move bytes and connections, on Node-API itself;
+//! - `environment`: the state behind both, which outlives every function that can reach it;
+//! - `libuv` and `doorbell`: the two ways to learn that the reactor has something to say;
+//! - `control`: the runtime thread on which everything waits that has to wait.
+
+mod control;
+mod doorbell;
+mod environment;
+mod libuv;
+mod raw;
+pub mod reactor;
+mod ready;

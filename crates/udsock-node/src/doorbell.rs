@@ -1,0 +1,168 @@
+//! The other waker, where there is no libuv to use: the control plane watches the reactor and rings.
+//!
+//! One-shot: a ring says "look", once; the JavaScript thread looks, and arms it again when it has seen everything. The
+//! thread-safe function carries nothing, is weak, and is never touched once its environment began to close.
+
+use crate::control;
+use crate::ready::report_exception;
+use napi::sys;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::ffi::c_void;
+use std::io::ErrorKind;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::ptr;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use udsock_reactor::Errno;
+
+struct Bell(sys::napi_threadsafe_function);
+
+// SAFETY: Node-API allows calls of a thread-safe function from any thread; the lock around it ends them in time.
+unsafe impl Send for Bell {}
+
+struct Shared {
+    /// `None` once the environment began to close: whoever rings holds this lock.
+    bell: Mutex<Option<Bell>>,
+    armed: Notify,
+}
+
+impl Shared {
+    /// False when there is nobody left to ring for.
+    fn ring(&self) -> bool {
+        let bell = self.bell.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Bell(function)) = bell.as_ref() else { return false };
+        // A full queue means that a ring is under way, which is enough.
+        // SAFETY: the function is valid while the environment is open, and closing waits for the lock.
+        unsafe {
+            sys::napi_call_threadsafe_function(
+                *function,
+                ptr::null_mut(),
+                sys::ThreadsafeFunctionCallMode::nonblocking,
+            )
+        };
+        true
+    }
+}
+
+/// The watch on a reactor. Used on the JavaScript thread alone.
+pub(crate) struct Doorbell {
+    env: sys::napi_env,
+    function: sys::napi_threadsafe_function,
+    shared: Arc<Shared>,
+    watch: AbortHandle,
+}
+
+impl Doorbell {
+    /// Begins to watch `fd`, armed and weak.
+    ///
+    /// # Errors
+    ///
+    /// What starting the runtime or duplicating the descriptor reports; ENOTSUP when no thread-safe function can be had.
+    ///
+    /// # Safety
+    ///
+    /// On the thread of `env`, which must be open; `ready` must be a function of it.
+    pub(crate) unsafe fn start(
+        env: sys::napi_env,
+        fd: BorrowedFd<'_>,
+        ready: sys::napi_value,
+    ) -> Result<Doorbell, Errno> {
+        let runtime = control::runtime()?;
+        let fd = rustix::io::fcntl_dupfd_cloexec(fd, 0)?;
+        let mut name = ptr::null_mut();
+        let mut function = ptr::null_mut();
+        // SAFETY: by this function's contract; one queue place is enough for a signal without payload.
+        let status = unsafe {
+            sys::napi_create_string_utf8(env, c"udsock".as_ptr(), 6, &mut name);
+            sys::napi_create_threadsafe_function(
+                env,
+                ready,
+                ptr::null_mut(),
+                name,
+                1,
+                1,
+                ptr::null_mut(),
+                None,
+                ptr::null_mut(),
+                Some(on_ring),
+                &mut function,
+            )
+        };
+        if status != sys::Status::napi_ok {
+            return Err(Errno::NOTSUP);
+        }
+        // SAFETY: the function was just made on this thread.
+        unsafe { sys::napi_unref_threadsafe_function(env, function) };
+        let shared = Arc::new(Shared { bell: Mutex::new(Some(Bell(function))), armed: Notify::new() });
+        shared.armed.notify_one();
+        let watch = runtime.spawn(watch(fd, Arc::clone(&shared))).abort_handle();
+        Ok(Doorbell { env, function, shared, watch })
+    }
+
+    /// Everything was seen: the next event may ring again.
+    pub(crate) fn arm(&self) {
+        self.shared.armed.notify_one();
+    }
+
+    /// Does the doorbell keep the event loop alive?
+    pub(crate) fn keep_alive(&self, on: bool) {
+        // SAFETY: on the JavaScript thread, before `close`.
+        unsafe {
+            if on {
+                sys::napi_ref_threadsafe_function(self.env, self.function);
+            } else {
+                sys::napi_unref_threadsafe_function(self.env, self.function);
+            }
+        }
+    }
+
+    /// After this nobody rings. The function itself goes with its environment.
+    pub(crate) fn close(self) {
+        *self.shared.bell.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.watch.abort();
+    }
+}
+
+async fn watch(fd: OwnedFd, shared: Arc<Shared>) {
+    // SAFETY: the descriptor is owned by what is registered, and is not exchanged.
+    let Ok(fd) = (unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }) else { return };
+    loop {
+        shared.armed.notified().await;
+        // Readiness is asked of the kernel: what the runtime remembers may have been seen by JavaScript since.
+        let looked = fd.async_io(Interest::READABLE, |fd| {
+            is_readable(fd).then_some(()).ok_or(ErrorKind::WouldBlock.into())
+        });
+        if looked.await.is_err() || !shared.ring() {
+            return;
+        }
+    }
+}
+
+fn is_readable(fd: &OwnedFd) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN)];
+    matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(1..))
+}
+
+unsafe extern "C" fn on_ring(
+    env: sys::napi_env,
+    ready: sys::napi_value,
+    _context: *mut c_void,
+    _data: *mut c_void,
+) {
+    if env.is_null() || ready.is_null() {
+        return;
+    }
+    let (mut global, mut result) = (ptr::null_mut(), ptr::null_mut());
+    // SAFETY: Node-API calls this on the JavaScript thread with the function's environment and an open scope.
+    unsafe {
+        if sys::napi_get_global(env, &mut global) == sys::Status::napi_ok
+            && sys::napi_call_function(env, global, ready, 0, ptr::null(), &mut result)
+                != sys::Status::napi_ok
+        {
+            report_exception(env);
+        }
+    }
+}

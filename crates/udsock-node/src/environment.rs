@@ -1,0 +1,59 @@
+//! What belongs to one JavaScript environment. It lives on that environment's thread alone.
+
+use crate::control::Requests;
+use crate::doorbell::Doorbell;
+use crate::libuv::PollHandle;
+use crate::raw::Memory;
+use std::cell::RefCell;
+use std::rc::Rc;
+use udsock_reactor::{Errno, Reactor};
+
+/// How JavaScript learns that the reactor has something to say.
+pub(crate) enum Waker {
+    Libuv(PollHandle),
+    Doorbell(Doorbell),
+}
+
+/// The state that an open environment has, and a closed one has not.
+pub(crate) struct Open {
+    pub(crate) reactor: Reactor,
+    pub(crate) waker: Waker,
+    pub(crate) requests: Requests,
+    pub(crate) memory: Memory,
+}
+
+/// Shared by everything that JavaScript can call: a call that comes after the clean-up finds it closed.
+pub(crate) struct Environment {
+    open: RefCell<Option<Open>>,
+}
+
+impl Environment {
+    pub(crate) fn new(open: Open) -> Rc<Environment> {
+        Rc::new(Environment { open: RefCell::new(Some(open)) })
+    }
+
+    /// Runs `work` on the open state.
+    ///
+    /// # Errors
+    ///
+    /// ECANCELED when the environment is going away; EBUSY from inside another call, which no export makes possible.
+    pub(crate) fn with<T>(&self, work: impl FnOnce(&mut Open) -> Result<T, Errno>) -> Result<T, Errno> {
+        let mut open = self.open.try_borrow_mut().map_err(|_| Errno::BUSY)?;
+        work(open.as_mut().ok_or(Errno::CANCELED)?)
+    }
+
+    /// Stops everything that could call in, waits until nothing can, and only then lets go.
+    pub(crate) fn close(&self) {
+        let Some(Open { reactor, waker, requests, memory: _ }) = self.open.borrow_mut().take() else {
+            return;
+        };
+        drop(requests);
+        match waker {
+            Waker::Libuv(handle) => handle.close(reactor),
+            Waker::Doorbell(doorbell) => {
+                doorbell.close();
+                drop(reactor);
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What JavaScript sees beside the raw functions: setting up, asking, and everything that may wait.
+
+use crate::control::Requests;
+use crate::doorbell::Doorbell;
+use crate::environment::{Environment, Open, Waker};
+use crate::libuv::PollHandle;
+use crate::raw::{self, Memory};
+use crate::ready::Ready;
+use napi::bindgen_prelude::{JsValue, Object, Uint8Array, Unknown};
+use napi::{Env, sys};
+use napi_derive::napi;
+use std::ffi::c_void;
+use std::os::fd::AsFd;
+use std::rc::Rc;
+use std::time::Duration;
+use udsock::Address;
+use udsock_reactor::{Errno, Id};
+
+/// The environment's reactor. Numbers below 0 are negative errnos throughout; the engine makes errors of them.
+#[napi]
+pub struct Reactor {
+    environment: Rc<Environment>,
+}
+
+fn failed(what: &str, errno: Errno) -> napi::Error {
+    napi::Error::from_reason(format!("udsock: {what} failed: {errno}"))
+}
+
+fn io_errno(error: std::io::Error) -> Errno {
+    Errno::from_io_error(&error).unwrap_or(Errno::IO)
+}
+
+fn code(result: Result<(), Errno>) -> i32 {
+    result.map_or_else(|errno| -errno.raw_os_error(), |()| 0)
+}
+
+#[napi]
+impl Reactor {
+    /// `ready` is called without arguments when there is something to poll for. `ring` holds 16 bytes for answers and 16
+    /// for each event; it and `scratch` are memory of the engine's own that is never detached.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(
+        env: Env,
+        #[napi(ts_arg_type = "() => void")] ready: Unknown<'_>,
+        #[napi(ts_arg_type = "Uint8Array")] ring: Unknown<'_>,
+        #[napi(ts_arg_type = "Uint8Array")] scratch: Unknown<'_>,
+        doorbell: bool,
+    ) -> napi::Result<Reactor> {
+        let env = env.raw();
+        let reactor =
+            udsock_reactor::Reactor::new().map_err(|errno| failed("making the poll object", errno))?;
+        // SAFETY: on the environment's thread, in a call; the engine passes what the signature says.
+        unsafe {
+            let memory = Memory::new(env, ring.raw(), scratch.raw())
+                .map_err(|errno| failed("taking the ring", errno))?;
+            let handle = match (doorbell, Ready::new(env, ready.raw())) {
+                (false, Some(ready)) => PollHandle::start(env, reactor.as_fd(), ready),
+                _ => None,
+            };
+            let waker = match handle {
+                Some(handle) => Waker::Libuv(handle),
+                None => Waker::Doorbell(
+                    Doorbell::start(env, reactor.as_fd(), ready.raw())
+                        .map_err(|errno| failed("starting the background thread", errno))?,
+                ),
+            };
+            let requests = Requests::new(reactor.mailbox());
+            let environment = Environment::new(Open { reactor, waker, requests, memory });
+            let hook = Rc::into_raw(Rc::clone(&environment)).cast_mut().cast();
+            sys::napi_add_env_cleanup_hook(env, Some(on_cleanup), hook);
+            Ok(Reactor { environment })
+        }
+    }
+
+    /// The functions that move bytes and connections; their types are in src/binding.ts.
+    #[napi(catch_unwind, ts_return_type = "object")]
+    pub fn functions(&self, env: &Env) -> Object<'static> {
+        // SAFETY: on the environment's thread, in a call of one of its objects.
+        unsafe { Object::from_raw(env.raw(), raw::functions(env.raw(), &self.environment)) }
+    }
+
+    /// `'libuv'` or `'doorbell'`.
+    #[napi(getter, catch_unwind)]
+    pub fn waker(&self) -> &'static str {
+        let libuv = self.environment.with(|open| Ok(matches!(open.waker, Waker::Libuv(_))));
+        if libuv == Ok(true) { "libuv" } else { "doorbell" }
+    }
+
+    /// Does the reactor keep the process alive?
+    #[napi(catch_unwind)]
+    pub fn keep_alive(&self, on: bool) -> i32 {
+        code(self.environment.with(|open| {
+            match &open.waker {
+                Waker::Libuv(handle) => handle.keep_alive(on),
+                Waker::Doorbell(doorbell) => doorbell.keep_alive(on),
+            }
+            Ok(())
+        }))
+    }
+
+    /// Connects if that is possible at once: the connection's id. -EAGAIN: the listener's backlog is full, or others wait for it.
+    #[napi(catch_unwind)]
+    pub fn try_connect(&self, address: Uint8Array) -> f64 {
+        let connected = self.environment.with(|open| {
+            let address = decode(&address)?;
+            let fd = udsock::try_connect(&address).map_err(io_errno)?;
+            open.reactor.add(fd, udsock_reactor::Role::Connection)
+        });
+        match connected {
+            // An id is below 2^53.
+            Ok(id) => id.bits() as f64,
+            Err(errno) => f64::from(-errno.raw_os_error()),
+        }
+    }
+
+    /// Connects, waiting for a full backlog: 0, and a `Completed` event with this request later. `timeout` in milliseconds; below 0: none.
+    #[napi(catch_unwind)]
+    pub fn connect(&self, request: u32, address: Uint8Array, timeout: f64) -> i32 {
+        code(self.environment.with(|open| {
+            let timeout = Duration::try_from_secs_f64(timeout / 1e3).ok();
+            open.requests.connect(request, decode(&address)?, timeout)
+        }))
+    }
+
+    /// Binds and listens: 0, and a `Completed` event with this request later.
+    #[napi(catch_unwind)]
+    pub fn listen(&self, request: u32, address: Uint8Array, backlog: i32) -> i32 {
+        code(self.environment.with(|open| open.requests.listen(request, decode(&address)?, backlog)))
+    }
+
+    /// Gives up a request, or forgets one that was answered.
+    #[napi(catch_unwind)]
+    pub fn forget(&self, request: u32) -> i32 {
+        code(self.environment.with(|open| {
+            open.requests.forget(request);
+            Ok(())
+        }))
+    }
+
+    /// Would accept find a connection now? Takes nothing.
+    #[napi(catch_unwind)]
+    pub fn is_acceptable(&self, id: f64) -> bool {
+        self.environment.with(|open| open.reactor.is_acceptable(Id::from_bits(id as u64))).unwrap_or(false)
+    }
+
+    /// Milliseconds until a listener tries again after a shortage, rounded up; 0 when it does not pause.
+    #[napi(catch_unwind)]
+    pub fn paused_for(&self, id: f64) -> u32 {
+        let paused = self.environment.with(|open| open.reactor.paused_for(Id::from_bits(id as u64)));
+        // A pause is at most a second.
+        paused.ok().flatten().map_or(0, |paused| paused.as_micros().div_ceil(1000) as u32)
+    }
+
+    /// The address that a connection's peer is bound to, as bytes; empty for none.
+    #[napi(catch_unwind)]
+    pub fn peer_address(&self, id: f64) -> Uint8Array {
+        let address = self.environment.with(|open| {
+            let fd = open.reactor.fd(Id::from_bits(id as u64))?;
+            Address::peer(fd).map_err(io_errno)
+        });
+        address.map_or_else(
+            |_| Uint8Array::new(Vec::new()),
+            |address| Uint8Array::from(address.to_bytes().to_vec()),
+        )
+    }
+}
+
+fn decode(address: &[u8]) -> Result<Address, Errno> {
+    Address::from_bytes(address).map_err(|error| Errno::from_raw_os_error(error.errno()))
+}
+
+/// Reports an error as an uncaught exception, now, and returns: for callbacks that have no caller to throw to.
+#[napi(catch_unwind)]
+pub fn uncaught(env: Env, #[napi(ts_arg_type = "unknown")] error: Unknown<'_>) {
+    // SAFETY: on the environment's thread, in a call, with a live value.
+    unsafe { sys::napi_fatal_exception(env.raw(), error.raw()) };
+}
+
+unsafe extern "C" fn on_cleanup(hook: *mut c_void) {
+    // SAFETY: the count that the constructor gave to the hook, which runs once.
+    unsafe { Rc::from_raw(hook.cast_const().cast::<Environment>()) }.close();
+}

@@ -1,0 +1,111 @@
+//! One connected descriptor of a reactor: what is known of its readiness, and what follows from that.
+
+use crate::stream::{self, Received};
+use rustix::io::Errno;
+use rustix::net::Shutdown;
+use std::io::IoSlice;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Unread input that a close takes out of the kernel at most, 16 MiB: four times the largest buffer that Linux grants by default.
+const DRAIN_LIMIT: usize = 16 << 20;
+
+pub(crate) struct Connection {
+    pub(crate) fd: OwnedFd,
+    /// Somebody wants bytes.
+    pub(crate) reading: bool,
+    /// The kernel may have some: set by an edge, cleared by finding nothing.
+    pub(crate) readable: bool,
+    /// It stands in the reactor's queue of readable connections.
+    pub(crate) queued: bool,
+    /// The last read was as large as one may be: the next goes into memory of its own.
+    pub(crate) bulk: bool,
+    /// Writable is registered with the poll.
+    pub(crate) watches_write: bool,
+    /// A write waits for the kernel.
+    pub(crate) wants_write: bool,
+    /// The peer hung up. Data and hang-up share an edge, so from here on only an empty read means drained.
+    hung_up: bool,
+    /// The end of the stream, or an error, was read.
+    ended: bool,
+}
+
+impl Connection {
+    pub(crate) fn new(fd: OwnedFd) -> Self {
+        Connection {
+            fd,
+            reading: false,
+            readable: false,
+            queued: false,
+            bulk: false,
+            watches_write: false,
+            wants_write: false,
+            hung_up: false,
+            ended: false,
+        }
+    }
+
+    /// An edge says that there is something to read.
+    pub(crate) fn mark_readable(&mut self, hung_up: bool) {
+        self.readable = true;
+        self.hung_up |= hung_up;
+    }
+
+    /// Would a read make sense now?
+    pub(crate) fn is_ready(&self) -> bool {
+        self.reading && self.readable && !self.ended
+    }
+
+    /// Reads once and keeps account of readiness; `Ok(0)` is the end of the stream. A failed or ended connection is not read again.
+    pub(crate) fn read(&mut self, memory: &mut [u8]) -> Result<usize, Errno> {
+        match stream::receive(self.fd.as_fd(), memory) {
+            Ok(Received { length, split }) => {
+                if length == 0 {
+                    self.ended = true;
+                } else if length < memory.len() && !split && !self.hung_up {
+                    self.readable = false;
+                }
+                Ok(length)
+            }
+            Err(Errno::AGAIN) => {
+                self.readable = false;
+                Err(Errno::AGAIN)
+            }
+            Err(errno) => {
+                self.ended = true;
+                Err(errno)
+            }
+        }
+    }
+
+    /// Sends what the kernel takes; less than all of it, or EAGAIN, means that the rest waits for `Writable`.
+    pub(crate) fn write(&mut self, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
+        let length: usize = slices.iter().map(|slice| slice.len()).sum();
+        let sent = stream::send(self.fd.as_fd(), slices);
+        self.wants_write = match sent {
+            Ok(sent) => sent < length,
+            Err(errno) => errno == Errno::AGAIN,
+        };
+        sent
+    }
+
+    pub(crate) fn shutdown(&mut self, how: Shutdown) -> Result<(), Errno> {
+        rustix::net::shutdown(&self.fd, how)
+    }
+
+    /// Takes unread input out of the kernel, so that the peer reads an end after this close and not ECONNRESET.
+    pub(crate) fn drain(&mut self, memory: &mut [u8]) {
+        let mut drained = 0;
+        while !self.ended && drained < DRAIN_LIMIT {
+            match stream::receive(self.fd.as_fd(), memory) {
+                Ok(Received { length: 0, .. }) | Err(_) => self.ended = true,
+                Ok(Received { length, .. }) => {
+                    if drained == 0 {
+                        // From here on nothing is added, so the loop ends.
+                        let _ = self.shutdown(Shutdown::Read);
+                    }
+                    drained += length;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! What a poll reports.
+
+/// One report of [`Reactor::poll`](crate::Reactor::poll), laid out as four 32-bit integers for readers in other languages.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Event {
+    /// The socket's slot; for `Completed`, the request.
+    pub subject: u32,
+    /// What happened.
+    pub kind: EventKind,
+    /// `Data`: bytes, at least 1. `Error`: the errno, positive. `Completed`: the new socket's slot, or the negative errno.
+    pub value: i32,
+    /// `Data`: where the bytes begin in the scratch memory. `Completed`: the new socket's generation.
+    pub detail: u32,
+}
+
+/// What an [`Event`] says.
+#[repr(u32)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum EventKind {
+    /// Bytes were read into the scratch memory.
+    #[default]
+    Data = 0,
+    /// The peer has ended its side; nothing more will be read.
+    End = 1,
+    /// Reading failed; nothing more will be read.
+    Error = 2,
+    /// Much is waiting: read it with [`Reactor::read`](crate::Reactor::read) into memory of its own.
+    Bulk = 3,
+    /// A write that the kernel did not take whole may go on.
+    Writable = 4,
+    /// A listener may have a connection to accept.
+    Acceptable = 5,
+    /// Another thread answered a request.
+    Completed = 6,
+}

@@ -1,0 +1,97 @@
+//! A listening descriptor of a reactor, and its pause when descriptors or memory run out.
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+struct Pause {
+    errno: Errno,
+    length: Duration,
+    until: Instant,
+}
+
+pub(crate) struct Listener {
+    pub(crate) fd: OwnedFd,
+    pause: Option<Pause>,
+}
+
+/// Is this a shortage that passes when something is released, rather than a fault of the listener?
+fn is_shortage(errno: Errno) -> bool {
+    matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
+}
+
+impl Listener {
+    pub(crate) fn new(fd: OwnedFd) -> Self {
+        Listener { fd, pause: None }
+    }
+
+    /// The next connection, non-blocking and close-on-exec. After a shortage the kernel is left alone until the pause
+    /// is over (5 ms, doubling to 1 s), and the answer is the shortage's errno. The client's address is not asked for:
+    /// the kernel's answer may be longer than its own structure.
+    pub(crate) fn accept(&mut self) -> Result<OwnedFd, Errno> {
+        if let Some(pause) = &self.pause
+            && Instant::now() < pause.until
+        {
+            return Err(pause.errno);
+        }
+        loop {
+            match accept_non_blocking(&self.fd) {
+                Ok(fd) => {
+                    self.pause = None;
+                    return Ok(fd);
+                }
+                Err(Errno::INTR | Errno::CONNABORTED) => {}
+                Err(errno) if is_shortage(errno) => {
+                    let length = self
+                        .pause
+                        .as_ref()
+                        .map_or(SHORTEST_PAUSE, |pause| pause.length * 2)
+                        .min(LONGEST_PAUSE);
+                    self.pause = Some(Pause { errno, length, until: Instant::now() + length });
+                    return Err(errno);
+                }
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
+
+    /// How long the pause still lasts; none if there is none.
+    pub(crate) fn paused_for(&self) -> Option<Duration> {
+        self.pause.as_ref().map(|pause| pause.until.saturating_duration_since(Instant::now()))
+    }
+
+    /// Ends the waiting, though not the doubling: only a connection proves that the shortage is over.
+    pub(crate) fn end_pause(&mut self) -> bool {
+        match &mut self.pause {
+            Some(pause) => {
+                pause.until = Instant::now();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Would `accept` find a connection now? Asks the kernel and takes nothing.
+    pub(crate) fn is_acceptable(&self) -> bool {
+        let mut fds = [PollFd::from_borrowed_fd(self.fd.as_fd(), PollFlags::IN)];
+        matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(1..))
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+fn accept_non_blocking(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
+    use rustix::net::SocketFlags;
+    rustix::net::accept_with(fd, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+fn accept_non_blocking(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
+    let accepted = rustix::net::accept(fd)?;
+    rustix::io::fcntl_setfd(&accepted, rustix::io::FdFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&accepted, true)?;
+    Ok(accepted)
+}

@@ -1,0 +1,72 @@
+//! How other threads hand descriptors to a reactor.
+
+use crate::Role;
+use mio::Waker;
+use rustix::io::Errno;
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The answer to a request that another thread worked on.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Whatever the owner of the reactor called its request.
+    pub request: u32,
+    /// A descriptor that joins the reactor in this role, or why there is none.
+    pub outcome: Result<(OwnedFd, Role), Errno>,
+}
+
+/// A bounded queue into a reactor, for any thread. Its arrivals come out of [`Reactor::poll`](crate::Reactor::poll).
+pub struct Mailbox {
+    /// `None` once the reactor is gone.
+    queue: Mutex<Option<VecDeque<Arrival>>>,
+    waker: Waker,
+}
+
+impl Mailbox {
+    /// Arrivals that may wait. Whoever finds the box full keeps what it has and tries again.
+    pub const CAPACITY: usize = 1024;
+
+    pub(crate) fn new(waker: Waker) -> Self {
+        Mailbox { queue: Mutex::new(Some(VecDeque::new())), waker }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<VecDeque<Arrival>>> {
+        // The queue is valid at every point where its holder could panic.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts an arrival in and wakes the reactor's owner. When the reactor is gone, the arrival is dropped, and with it
+    /// its descriptor.
+    ///
+    /// # Errors
+    ///
+    /// Gives the arrival back when [`CAPACITY`](Mailbox::CAPACITY) arrivals wait already.
+    pub fn deliver(&self, arrival: Arrival) -> Result<(), Arrival> {
+        let mut queue = self.lock();
+        let Some(waiting) = queue.as_mut() else { return Ok(()) };
+        if waiting.len() >= Mailbox::CAPACITY {
+            return Err(arrival);
+        }
+        waiting.push_back(arrival);
+        if waiting.len() == 1 {
+            // It fails only if the counter would overflow, and then it is set: the owner is awake already.
+            let _ = self.waker.wake();
+        }
+        Ok(())
+    }
+
+    /// The oldest arrival, and whether others wait behind it.
+    pub(crate) fn take(&self) -> Option<(Arrival, bool)> {
+        let mut queue = self.lock();
+        let waiting = queue.as_mut()?;
+        let arrival = waiting.pop_front()?;
+        Some((arrival, !waiting.is_empty()))
+    }
+
+    /// Drops what waits and whatever still comes.
+    pub(crate) fn close(&self) {
+        let waiting = self.lock().take();
+        drop(waiting);
+    }
+}

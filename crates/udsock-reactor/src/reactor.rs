@@ -1,0 +1,496 @@
+//! The reactor: which sockets have something to say, in turns.
+
+use crate::connection::Connection;
+use crate::listener::Listener;
+use crate::table::Table;
+use crate::{Arrival, Event, EventKind, Id, Mailbox, stream};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Waker};
+use rustix::io::Errno;
+use rustix::net::Shutdown;
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Readiness reports taken from the kernel by one poll.
+const POLL_EVENTS: usize = 256;
+/// Bytes that one read into the scratch memory asks for.
+const READ_SIZE: usize = 64 << 10;
+/// Less scratch memory than this is not worth a read: the turn goes on with an empty one.
+const SMALLEST_READ: usize = 16 << 10;
+/// A read into memory of its own that brings less than this ends bulk reading.
+const SMALLEST_BULK: usize = 32 << 10;
+/// Reads in a row before the next connection has its turn.
+const READS_PER_TURN: usize = 4;
+
+/// What a descriptor that joins a reactor is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// A connected stream socket.
+    Connection,
+    /// A listening stream socket.
+    Listener,
+}
+
+enum Socket {
+    Connection(Connection),
+    Listener(Listener),
+}
+
+impl Socket {
+    fn fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Socket::Connection(connection) => connection.fd.as_fd(),
+            Socket::Listener(listener) => listener.fd.as_fd(),
+        }
+    }
+}
+
+/// What a poll left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Polled {
+    /// Events written.
+    pub events: usize,
+    /// There is, or may be, more: no edge will tell, so poll again before sleeping.
+    pub more: bool,
+}
+
+/// All sockets of one thread.
+pub struct Reactor {
+    poll: Poll,
+    reports: Events,
+    sockets: Table<Socket>,
+    /// Connections that are to be read, in order; each at most once.
+    readable: VecDeque<Id>,
+    /// Listeners whose pause after a shortage ended early.
+    resumed: Vec<Id>,
+    /// Connections whose write may go on: collected here, because listeners come first.
+    writable: Vec<Id>,
+    /// Listeners that paused since the last close. A hint: `resumed` is made from those that still do.
+    paused: Vec<Id>,
+    mailbox: Arc<Mailbox>,
+    has_mail: bool,
+    drain: Vec<u8>,
+}
+
+impl Reactor {
+    /// Events that [`poll`](Reactor::poll) needs room for.
+    pub const SMALLEST_RING: usize = 2 * POLL_EVENTS;
+
+    /// An empty reactor.
+    ///
+    /// # Errors
+    ///
+    /// EMFILE, ENFILE or ENOMEM, when the poll object or its waker cannot be had.
+    pub fn new() -> Result<Reactor, Errno> {
+        let poll = Poll::new().map_err(errno)?;
+        let waker = Waker::new(poll.registry(), Id::MAILBOX).map_err(errno)?;
+        Ok(Reactor {
+            poll,
+            reports: Events::with_capacity(POLL_EVENTS),
+            sockets: Table::new(),
+            readable: VecDeque::new(),
+            resumed: Vec::new(),
+            writable: Vec::new(),
+            paused: Vec::new(),
+            mailbox: Arc::new(Mailbox::new(waker)),
+            has_mail: false,
+            drain: Vec::new(),
+        })
+    }
+
+    /// Where other threads put descriptors for this reactor.
+    pub fn mailbox(&self) -> Arc<Mailbox> {
+        Arc::clone(&self.mailbox)
+    }
+
+    /// Takes in a non-blocking descriptor.
+    ///
+    /// # Errors
+    ///
+    /// EMFILE when the table is full, ENOMEM or ENOSPC when the kernel cannot watch one more. The descriptor is closed then.
+    pub fn add(&mut self, fd: OwnedFd, role: Role) -> Result<Id, Errno> {
+        let id = self.sockets.vacancy().ok_or(Errno::MFILE)?;
+        self.poll
+            .registry()
+            .register(&mut SourceFd(&fd.as_raw_fd()), id.token(), Interest::READABLE)
+            .map_err(errno)?;
+        let socket = match role {
+            Role::Connection => {
+                stream::prepare(fd.as_fd())?;
+                Socket::Connection(Connection::new(fd))
+            }
+            Role::Listener => Socket::Listener(Listener::new(fd)),
+        };
+        self.sockets.insert(socket).ok_or(Errno::MFILE)
+    }
+
+    /// A socket's descriptor, for questions to the kernel.
+    ///
+    /// # Errors
+    ///
+    /// EBADF when the id names no open socket.
+    pub fn fd(&self, id: Id) -> Result<BorrowedFd<'_>, Errno> {
+        self.sockets.get(id).map(Socket::fd).ok_or(Errno::BADF)
+    }
+
+    fn connection(&mut self, id: Id) -> Result<&mut Connection, Errno> {
+        match self.sockets.get_mut(id) {
+            Some(Socket::Connection(connection)) => Ok(connection),
+            _ => Err(Errno::BADF),
+        }
+    }
+
+    fn listener(&mut self, id: Id) -> Result<&mut Listener, Errno> {
+        match self.sockets.get_mut(id) {
+            Some(Socket::Listener(listener)) => Ok(listener),
+            _ => Err(Errno::BADF),
+        }
+    }
+
+    /// Begins to deliver what arrives. Returns whether something waits already, so that the owner has to poll without
+    /// being told.
+    ///
+    /// # Errors
+    ///
+    /// EBADF when the id names no open connection.
+    pub fn read_start(&mut self, id: Id) -> Result<bool, Errno> {
+        self.connection(id)?.reading = true;
+        self.enqueue_if_ready(id);
+        Ok(!self.readable.is_empty())
+    }
+
+    /// Leaves in the kernel what arrives from now on.
+    ///
+    /// # Errors
+    ///
+    /// EBADF when the id names no open connection.
+    pub fn read_stop(&mut self, id: Id) -> Result<(), Errno> {
+        self.connection(id)?.reading = false;
+        Ok(())
+    }
+
+    /// Reads into the caller's memory, after a `Bulk` event. 0 is the end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// EAGAIN when nothing is there; EINVAL for no memory; EBADF; what `recvmsg(2)` reports.
+    pub fn read(&mut self, id: Id, memory: &mut [u8]) -> Result<usize, Errno> {
+        if memory.is_empty() {
+            return Err(Errno::INVAL);
+        }
+        let connection = self.connection(id)?;
+        let received = connection.read(memory);
+        if received.is_ok_and(|length| length < SMALLEST_BULK) {
+            connection.bulk = false;
+        }
+        self.enqueue_if_ready(id);
+        received
+    }
+
+    /// Sends the slices in order; returns how many bytes the kernel took. If that is not all, or on EAGAIN, one
+    /// `Writable` event follows when there is room.
+    ///
+    /// # Errors
+    ///
+    /// EAGAIN; EPIPE or ECONNRESET when the peer is gone; EBADF; what `sendmsg(2)` reports.
+    pub fn write(&mut self, id: Id, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
+        let connection = self.connection(id)?;
+        let sent = connection.write(slices);
+        if connection.wants_write && !connection.watches_write {
+            connection.watches_write = true;
+            let fd = connection.fd.as_raw_fd();
+            self.watch(fd, id, Interest::READABLE | Interest::WRITABLE)?;
+        }
+        sent
+    }
+
+    /// Writable is watched only while somebody waits for it: AF_UNIX reports it each time the peer reads.
+    fn watch(&self, fd: std::os::fd::RawFd, id: Id, interest: Interest) -> Result<(), Errno> {
+        self.poll.registry().reregister(&mut SourceFd(&fd), id.token(), interest).map_err(errno)
+    }
+
+    /// Ends a direction, or both, of a connection. Ending the read side throws away what the kernel holds unread.
+    ///
+    /// # Errors
+    ///
+    /// EBADF when the id names no open connection; ENOTCONN on some systems when the peer is gone.
+    pub fn shutdown(&mut self, id: Id, how: Shutdown) -> Result<(), Errno> {
+        let mut memory = self.drain_memory();
+        let done = self.connection(id).and_then(|connection| {
+            let done = connection.shutdown(how);
+            if how != Shutdown::Write {
+                connection.reading = false;
+                connection.drain(&mut memory);
+            }
+            done
+        });
+        self.drain = memory;
+        done
+    }
+
+    fn drain_memory(&mut self) -> Vec<u8> {
+        let mut memory = std::mem::take(&mut self.drain);
+        memory.resize(READ_SIZE, 0);
+        memory
+    }
+
+    /// The next waiting connection, which joins the reactor.
+    ///
+    /// # Errors
+    ///
+    /// EAGAIN when none waits; EMFILE, ENFILE, ENOBUFS, ENOMEM in a shortage, after which the listener pauses for
+    /// [`paused_for`](Reactor::paused_for); EBADF; what [`add`](Reactor::add) reports.
+    pub fn accept(&mut self, id: Id) -> Result<Id, Errno> {
+        let listener = self.listener(id)?;
+        let accepted = listener.accept();
+        if listener.paused_for().is_some() && !self.paused.contains(&id) {
+            self.paused.push(id);
+        }
+        self.add(accepted?, Role::Connection)
+    }
+
+    /// How long a listener still pauses after a shortage; zero when the pause is over, none when there was no shortage.
+    ///
+    /// # Errors
+    ///
+    /// EBADF when the id names no open listener.
+    pub fn paused_for(&mut self, id: Id) -> Result<Option<Duration>, Errno> {
+        Ok(self.listener(id)?.paused_for())
+    }
+
+    /// Would [`accept`](Reactor::accept) find a connection? Takes nothing.
+    ///
+    /// # Errors
+    ///
+    /// EBADF when the id names no open listener.
+    pub fn is_acceptable(&mut self, id: Id) -> Result<bool, Errno> {
+        Ok(self.listener(id)?.is_acceptable())
+    }
+
+    /// Closes a socket; its unread input is thrown away first. Closing what is not there does nothing. Returns whether
+    /// listeners that waited for a descriptor want a poll now.
+    pub fn close(&mut self, id: Id) -> bool {
+        if let Some(Socket::Connection(mut connection)) = self.sockets.remove(id) {
+            let mut memory = self.drain_memory();
+            connection.drain(&mut memory);
+            self.drain = memory;
+        }
+        for id in std::mem::take(&mut self.paused) {
+            if self.listener(id).is_ok_and(Listener::end_pause) {
+                self.resumed.push(id);
+            }
+        }
+        !self.resumed.is_empty()
+    }
+
+    /// Collects what happened since the last call, without waiting: events into `ring`, bytes into `scratch`.
+    /// `scratch` is overwritten from its beginning.
+    ///
+    /// # Errors
+    ///
+    /// EINVAL when `ring` has fewer than [`SMALLEST_RING`](Reactor::SMALLEST_RING) places or `scratch` less than 16 KiB.
+    pub fn poll(&mut self, ring: &mut [Event], scratch: &mut [u8]) -> Result<Polled, Errno> {
+        if ring.len() < Reactor::SMALLEST_RING || scratch.len() < SMALLEST_READ {
+            return Err(Errno::INVAL);
+        }
+        self.sockets.recycle();
+        let mut ring = Ring { places: ring, used: 0 };
+        let mut more = false;
+        self.collect_reports(&mut ring)?;
+        more |= self.collect_resumed(&mut ring);
+        self.collect_writable(&mut ring);
+        more |= self.collect_mail(&mut ring);
+        more |= self.collect_input(&mut ring, scratch);
+        Ok(Polled { events: ring.used, more })
+    }
+
+    /// What the kernel reports. At most one event a report, so the ring has room for all. Listeners come first, before
+    /// anything that can make somebody stop waiting for a connection.
+    fn collect_reports(&mut self, ring: &mut Ring<'_>) -> Result<(), Errno> {
+        let mut reports = std::mem::replace(&mut self.reports, Events::with_capacity(0));
+        let polled = self.poll.poll(&mut reports, Some(Duration::ZERO));
+        for report in &reports {
+            if report.token() == Id::MAILBOX {
+                self.has_mail = true;
+                continue;
+            }
+            let id = Id::from_token(report.token());
+            let hung_up = report.is_read_closed() || report.is_error();
+            match self.sockets.get_mut(id) {
+                None => {}
+                Some(Socket::Listener(_)) => ring.push(id.slot, EventKind::Acceptable, 0, 0),
+                Some(Socket::Connection(connection)) => {
+                    if report.is_readable() || hung_up {
+                        connection.mark_readable(hung_up);
+                    }
+                    if report.is_writable() || report.is_write_closed() || report.is_error() {
+                        if connection.wants_write {
+                            connection.wants_write = false;
+                            self.writable.push(id);
+                        } else if connection.watches_write {
+                            // If that fails, the watch stays, and with it needless reports.
+                            let fd = connection.fd.as_raw_fd();
+                            let still = self.watch(fd, id, Interest::READABLE).is_err();
+                            self.connection(id)?.watches_write = still;
+                        }
+                    }
+                    self.enqueue_if_ready(id);
+                }
+            }
+        }
+        self.reports = reports;
+        match polled.map_err(errno) {
+            Ok(()) | Err(Errno::INTR) => Ok(()),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn collect_resumed(&mut self, ring: &mut Ring<'_>) -> bool {
+        while let Some(id) = self.resumed.pop() {
+            if ring.is_full() {
+                self.resumed.push(id);
+                return true;
+            }
+            ring.push(id.slot, EventKind::Acceptable, 0, 0);
+        }
+        false
+    }
+
+    fn collect_writable(&mut self, ring: &mut Ring<'_>) {
+        for id in self.writable.drain(..) {
+            ring.push(id.slot, EventKind::Writable, 0, 0);
+        }
+    }
+
+    fn collect_mail(&mut self, ring: &mut Ring<'_>) -> bool {
+        while self.has_mail && !ring.is_full() {
+            let Some((Arrival { request, outcome }, waiting)) = self.mailbox.take() else {
+                self.has_mail = false;
+                return false;
+            };
+            self.has_mail = waiting;
+            match outcome.and_then(|(fd, role)| self.add(fd, role)) {
+                // A slot number is below 2^21.
+                Ok(id) => ring.push(request, EventKind::Completed, id.slot as i32, id.generation),
+                Err(errno) => ring.push(request, EventKind::Completed, -errno.raw_os_error(), 0),
+            }
+        }
+        self.has_mail
+    }
+
+    fn enqueue_if_ready(&mut self, id: Id) {
+        if let Ok(connection) = self.connection(id)
+            && connection.is_ready()
+            && !connection.queued
+        {
+            connection.queued = true;
+            self.readable.push_back(id);
+        }
+    }
+
+    /// Reads the connections that wait for it, each once around, while ring and scratch memory last.
+    fn collect_input(&mut self, ring: &mut Ring<'_>, scratch: &mut [u8]) -> bool {
+        let mut used = 0;
+        for _ in 0..self.readable.len() {
+            let Some(id) = self.readable.pop_front() else { break };
+            let Some(Socket::Connection(connection)) = self.sockets.get_mut(id) else { continue };
+            if !read_in_turn(connection, id, ring, scratch, &mut used) {
+                // No room: this connection is the first of the next turn.
+                self.readable.push_front(id);
+                return true;
+            }
+            connection.queued = false;
+            if connection.bulk {
+                // Whoever answers the event reads it on and thereby puts it back in the queue.
+                if connection.is_ready() {
+                    ring.push(id.slot, EventKind::Bulk, 0, 0);
+                }
+            } else {
+                self.enqueue_if_ready(id);
+            }
+        }
+        // Also after `Bulk`, whose reader may leave something.
+        !self.readable.is_empty() || ring.has_bulk()
+    }
+}
+
+impl Drop for Reactor {
+    fn drop(&mut self) {
+        self.mailbox.close();
+    }
+}
+
+impl AsFd for Reactor {
+    /// The poll object's descriptor: readable when a poll would find something.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the poll object is open for as long as `self`, which the result borrows.
+        unsafe { BorrowedFd::borrow_raw(self.poll.as_raw_fd()) }
+    }
+}
+
+/// Reads a connection into what is left of the scratch memory; false when ring or memory are full.
+fn read_in_turn(
+    connection: &mut Connection,
+    id: Id,
+    ring: &mut Ring<'_>,
+    scratch: &mut [u8],
+    used: &mut usize,
+) -> bool {
+    for _ in 0..READS_PER_TURN {
+        if ring.is_full() {
+            return false;
+        }
+        if !connection.is_ready() || connection.bulk {
+            return true;
+        }
+        let room = scratch.get_mut(*used..).unwrap_or_default();
+        if room.len() < SMALLEST_READ {
+            return false;
+        }
+        let end = room.len().min(READ_SIZE);
+        let memory = room.get_mut(..end).unwrap_or_default();
+        match connection.read(memory) {
+            Ok(0) => ring.push(id.slot, EventKind::End, 0, 0),
+            Ok(length) => {
+                connection.bulk = length == READ_SIZE;
+                ring.push(id.slot, EventKind::Data, length as i32, *used as u32);
+                // Rounded up, so that each chunk begins aligned.
+                *used += length.next_multiple_of(8);
+            }
+            Err(Errno::AGAIN) => {}
+            Err(errno) => ring.push(id.slot, EventKind::Error, errno.raw_os_error(), 0),
+        }
+    }
+    true
+}
+
+/// The places of a ring and how many of them are taken.
+struct Ring<'a> {
+    places: &'a mut [Event],
+    used: usize,
+}
+
+impl Ring<'_> {
+    fn is_full(&self) -> bool {
+        // One place is kept for the `Bulk` that follows the `Data` of the same connection.
+        self.used + 1 >= self.places.len()
+    }
+
+    fn push(&mut self, subject: u32, kind: EventKind, value: i32, detail: u32) {
+        if let Some(place) = self.places.get_mut(self.used) {
+            *place = Event { subject, kind, value, detail };
+            self.used += 1;
+        }
+    }
+
+    fn has_bulk(&self) -> bool {
+        self.places.iter().take(self.used).any(|event| event.kind == EventKind::Bulk)
+    }
+}
+
+fn errno(error: std::io::Error) -> Errno {
+    Errno::from_io_error(&error).unwrap_or(Errno::IO)
+}

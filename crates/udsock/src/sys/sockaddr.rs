@@ -1,0 +1,121 @@
+//! `sockaddr_un`, to the kernel and back.
+
+use std::io;
+use std::mem::{offset_of, size_of, zeroed};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::slice;
+
+use rustix::net::addr::{SocketAddrArg, SocketAddrLen, SocketAddrOpaque};
+
+use super::platform::set_length;
+use crate::error::errno;
+
+const PATH_OFFSET: usize = offset_of!(libc::sockaddr_un, sun_path);
+
+/// How many bytes follow the family in an address.
+pub(crate) const PATH_CAPACITY: usize = size_of::<libc::sockaddr_un>() - PATH_OFFSET;
+
+/// An address in the form that `bind` and `connect` take.
+pub(crate) struct Sockaddr {
+    raw: libc::sockaddr_un,
+    length: SocketAddrLen,
+}
+
+impl Sockaddr {
+    /// `path` is what follows the family; the kernel is told its exact length and needs no terminator.
+    ///
+    /// Nothing to bind or connect to (an unnamed address) is `EINVAL`, and what does not fit `ENAMETOOLONG`.
+    pub(crate) fn new(path: &[u8]) -> io::Result<Self> {
+        if path.is_empty() {
+            return Err(errno(libc::EINVAL));
+        }
+        if path.len() > PATH_CAPACITY {
+            return Err(errno(libc::ENAMETOOLONG));
+        }
+        // SAFETY: every field of `sockaddr_un` is an integer or an array of integers, for which zero is a
+        // value.
+        let mut raw: libc::sockaddr_un = unsafe { zeroed() };
+        raw.sun_family = libc::AF_UNIX as libc::sa_family_t;
+        for (slot, &byte) in raw.sun_path.iter_mut().zip(path) {
+            *slot = byte as libc::c_char;
+        }
+        let length = PATH_OFFSET + path.len();
+        set_length(&mut raw, length);
+        Ok(Self { raw, length: length as SocketAddrLen })
+    }
+}
+
+// SAFETY: the pointer is to `raw`, an initialized `sockaddr_un` borrowed for the whole call, and `length`
+// never exceeds its size: `new` bounds it by `PATH_OFFSET + PATH_CAPACITY`.
+unsafe impl SocketAddrArg for Sockaddr {
+    unsafe fn with_sockaddr<R>(&self, f: impl FnOnce(*const SocketAddrOpaque, SocketAddrLen) -> R) -> R {
+        f((&raw const self.raw).cast(), self.length)
+    }
+}
+
+/// What follows the family in the address that the socket is bound to.
+pub(crate) fn local_name(socket: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
+    // SAFETY: `name` passes a buffer and its size, as `getsockname` wants them.
+    name(|address, length| unsafe { libc::getsockname(socket.as_raw_fd(), address, length) })
+}
+
+/// What follows the family in the address that the other end is bound to.
+pub(crate) fn peer_name(socket: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
+    // SAFETY: `name` passes a buffer and its size, as `getpeername` wants them.
+    name(|address, length| unsafe { libc::getpeername(socket.as_raw_fd(), address, length) })
+}
+
+/// Asks for an address in a buffer that also holds Linux's terminator behind a full `sun_path`.
+fn name(query: impl FnOnce(*mut libc::sockaddr, *mut libc::socklen_t) -> i32) -> io::Result<Vec<u8>> {
+    // SAFETY: every field of `sockaddr_storage` is an integer or an array of integers, for which zero is a
+    // value.
+    let mut storage: libc::sockaddr_storage = unsafe { zeroed() };
+    let capacity = size_of::<libc::sockaddr_storage>();
+    let mut length = capacity as libc::socklen_t;
+    if query((&raw mut storage).cast(), &raw mut length) != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let length = length as usize;
+    // Some systems name the unnamed with no address at all, not even a family.
+    if length > 0 && i32::from(storage.ss_family) != libc::AF_UNIX {
+        return Err(errno(libc::EAFNOSUPPORT));
+    }
+    if length > capacity {
+        return Err(errno(libc::ENAMETOOLONG));
+    }
+    // SAFETY: `storage` is initialized throughout (first with zeros), lives until the copy is made, and
+    // `length` is within it.
+    let bytes = unsafe { slice::from_raw_parts((&raw const storage).cast::<u8>(), length) };
+    Ok(bytes.get(PATH_OFFSET..).unwrap_or_default().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test's failure is a panic")]
+
+    use super::*;
+
+    #[test]
+    fn every_length_is_encoded_exactly() {
+        for length in 1..=PATH_CAPACITY {
+            let path: Vec<u8> = (1..=length as u8).collect();
+            let address = Sockaddr::new(&path).unwrap();
+            assert_eq!(i32::from(address.raw.sun_family), libc::AF_UNIX);
+            // SAFETY: the pointer and length describe `address`, which outlives the copy.
+            let bytes = unsafe {
+                address.with_sockaddr(|start, length| {
+                    slice::from_raw_parts(start.cast::<u8>(), length as usize).to_vec()
+                })
+            };
+            assert_eq!(bytes.get(PATH_OFFSET..), Some(&path[..]));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_encoded_is_refused() {
+        let refused =
+            |length| Sockaddr::new(&vec![b'x'; length]).err().and_then(|error| error.raw_os_error());
+        assert_eq!(refused(0), Some(libc::EINVAL));
+        assert_eq!(refused(PATH_CAPACITY + 1), Some(libc::ENAMETOOLONG));
+    }
+}

@@ -1,0 +1,64 @@
+import { AsyncResource } from 'node:async_hooks'
+import { constants } from 'node:os'
+import { engine } from './engine.js'
+import { abortError, systemError } from './errors.js'
+import { resolvePath, type UnixSocketPath } from './path.js'
+import { Connection, type SocketOptions, UnixSocket } from './socket.js'
+import { refuseOptions, validateMilliseconds, validateSignal, validateSocketOptions } from './validate.js'
+
+export interface ConnectOptions extends SocketOptions {
+  /** Aborts the attempt: the promise rejects with an AbortError, and no descriptor is left. */
+  signal?: AbortSignal | undefined
+  /** Milliseconds until ETIMEDOUT, waiting for a listener whose backlog is full included; 0 does not wait. Default: no limit. */
+  timeout?: number | undefined
+}
+
+const backlogFull = -constants.errno.EAGAIN
+
+/**
+ * Connects to a listening socket.
+ *
+ * A full backlog is waited for, first come first served, for as long as `timeout` and `signal` allow. A pending attempt
+ * keeps the process alive.
+ *
+ * Rejects with a system error (`code`, `errno`, `syscall` 'connect', `address`): ENOENT, ECONNREFUSED (nobody listens),
+ * EACCES, EPROTOTYPE (not a stream socket), ETIMEDOUT; with an AbortError; with ERR_INVALID_ARG_TYPE,
+ * ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE before any system call; with ERR_UNSUPPORTED_PLATFORM.
+ */
+export async function connect(path: UnixSocketPath, options?: ConnectOptions): Promise<UnixSocket> {
+  const own = engine()
+  const { bytes, display } = resolvePath(path)
+  validateSocketOptions(options)
+  validateSignal(options?.signal)
+  validateMilliseconds('options.timeout', options?.timeout)
+  refuseOptions(options, ['peerUid', 'busyPoll', 'writeLimit', 'onread'])
+  const signal = options?.signal
+  if (signal?.aborted === true) throw abortError(signal)
+
+  const remotePath = path instanceof Uint8Array ? Uint8Array.from(path) : path
+  const resource = new AsyncResource('UnixSocket')
+  const made = (id: number): UnixSocket =>
+    new UnixSocket(new Connection(own, id, options ?? {}, resource, { remotePath }))
+
+  const idOrErrno = own.reactor.tryConnect(bytes)
+  if (idOrErrno >= 0) return made(idOrErrno)
+  if (idOrErrno !== backlogFull) throw systemError(idOrErrno, 'connect', display)
+
+  return await new Promise<UnixSocket>((resolve, reject) => {
+    const timeout = options?.timeout ?? Infinity
+    const onAbort = (): void => {
+      own.forget(request)
+      reject(abortError(signal!))
+    }
+    const request = own.request(
+      number => own.reactor.connect(number, bytes, timeout === Infinity ? -1 : timeout),
+      answer => {
+        signal?.removeEventListener('abort', onAbort)
+        if (answer < 0) reject(systemError(answer, 'connect', display))
+        else resolve(made(answer))
+      },
+    )
+    if (request < 0) reject(systemError(request, 'connect', display))
+    else signal?.addEventListener('abort', onAbort, { once: true })
+  })
+}

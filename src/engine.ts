@@ -1,0 +1,226 @@
+import { binding, INTERNAL, MORE, type RawFunctions, type Reactor } from './binding.js'
+import { internalError, systemError } from './errors.js'
+
+/** The kinds of events that the ring holds: EventKind of the crate udsock-reactor. */
+export const Kind = {
+  data: 0,
+  end: 1,
+  error: 2,
+  bulk: 3,
+  writable: 4,
+  acceptable: 5,
+  completed: 6,
+} as const
+
+/** What stands behind an id: a socket or a listener. */
+export interface Endpoint {
+  /** `value`: bytes for data, the errno for an error. `offset`: where the data is in the scratch memory. */
+  onEvent(kind: number, value: number, offset: number): void
+}
+
+/** What gathers writes until the turn ends. */
+export interface Writer {
+  flush(): void
+}
+
+/** Events that one pull brings at most: SMALLEST_RING of the crate udsock-reactor and more. */
+const ringPlaces = 1024
+const integersPerEvent = 4
+const scratchLength = 512 * 1024
+/** Pulls before timers and everybody else have their turn again. */
+const pullsPerTurn = 16
+/** Sockets with gathered writes before they are sent without waiting for the turn's end. */
+const dirtyLimit = 256
+/** Id = generation * 2^21 + slot: the crate's Id::bits. */
+const slots = 2 ** 21
+
+const settled = Promise.resolve()
+
+/**
+ * One per JavaScript environment: takes the reactor's events, hands them to sockets, sends what they wrote.
+ *
+ * A *turn* is one pass over everything that is ready. Writes made in it leave at its end, one system call a socket; writes
+ * made outside leave with the microtasks. The ring and the scratch memory never leave this class.
+ */
+export class Engine {
+  readonly raw: RawFunctions
+  readonly reactor: Reactor
+  readonly #ring: Int32Array
+  readonly #scratch: Buffer
+  readonly #uncaught: (error: unknown) => void
+  readonly #rings: boolean
+  /** By slot. */
+  readonly #endpoints: (Endpoint | undefined)[] = []
+  readonly #requests = new Map<number, (idOrErrno: number) => void>()
+  #lastRequest = 0
+  #dirty: Writer[] = []
+  #holds = 0
+  #inTurn = false
+  #pulls = 0
+  #again = false
+  #scheduled = false
+
+  constructor() {
+    const { Reactor: NativeReactor, uncaught } = binding()
+    const memory = new ArrayBuffer((1 + ringPlaces) * integersPerEvent * 4)
+    this.#ring = new Int32Array(memory)
+    this.#scratch = Buffer.allocUnsafeSlow(scratchLength)
+    this.#uncaught = uncaught
+    this.reactor = new NativeReactor(this.#turn, new Uint8Array(memory), this.#scratch, wantsDoorbell())
+    this.raw = this.reactor.functions() as RawFunctions
+    this.#rings = this.reactor.waker === 'doorbell'
+    // What was written is on its way also when a callback ends the process.
+    process.on('exit', () => this.#flush())
+  }
+
+  /** Delivers the id's events to `endpoint` from now on. */
+  attach(id: number, endpoint: Endpoint): void {
+    this.#endpoints[id % slots] = endpoint
+  }
+
+  /** Closes the id's descriptor; no event of it is delivered any more. */
+  close(id: number): void {
+    this.#endpoints[id % slots] = undefined
+    if (this.raw.close(id) === 1) this.soon()
+  }
+
+  /** Sends what `writer` gathered at the end of the turn, or outside one with the microtasks. */
+  dirty(writer: Writer): void {
+    const count = this.#dirty.push(writer)
+    if (count >= dirtyLimit) this.#flush()
+    else if (count === 1 && !this.#inTurn) void settled.then(this.#flush)
+  }
+
+  /** Keeps the process alive until `release()`. */
+  hold(): void {
+    if (this.#holds++ === 0) this.reactor.keepAlive(true)
+  }
+
+  release(): void {
+    if (--this.#holds === 0) this.reactor.keepAlive(false)
+  }
+
+  /** Has no other callback run in this turn than those that the first pull put first? */
+  get isFirstPull(): boolean {
+    return this.#pulls === 0
+  }
+
+  /** Polls once more before the event loop sleeps: for what no edge will tell. */
+  soon(): void {
+    if (this.#inTurn) {
+      this.#again = true
+    } else if (!this.#scheduled) {
+      this.#scheduled = true
+      setImmediate(this.#turn)
+    }
+  }
+
+  /**
+   * Hands work to the control plane. `start` gets the request's number and returns 0 or a negative errno; `done` gets an
+   * id or a negative errno, later and once, unless the request is forgotten. Returns the number, or the negative errno.
+   */
+  request(start: (request: number) => number, done: (idOrErrno: number) => void): number {
+    do this.#lastRequest = (this.#lastRequest + 1) % 2 ** 31
+    while (this.#requests.has(this.#lastRequest))
+    const request = this.#lastRequest
+    const errno = start(request)
+    if (errno < 0) return errno
+    this.#requests.set(request, done)
+    this.hold()
+    return request
+  }
+
+  /** Gives a request up; what it still brings is closed. */
+  forget(request: number): void {
+    if (!this.#requests.delete(request)) return
+    this.reactor.forget(request)
+    this.release()
+  }
+
+  /** A copy of bytes in the scratch memory, which its reader owns. */
+  chunk(offset: number, length: number): Buffer {
+    const chunk = Buffer.allocUnsafeSlow(length)
+    this.#scratch.copy(chunk, 0, offset, offset + length)
+    return chunk
+  }
+
+  /** The credentials of a connection's peer. */
+  peer(id: number): { uid: number; gid: number; pid: number } | number {
+    const errno = this.raw.peer(id)
+    if (errno < 0) return errno
+    const ring = this.#ring
+    return { uid: ring[0]! >>> 0, gid: ring[1]! >>> 0, pid: ring[2]! }
+  }
+
+  readonly #turn = (): void => {
+    if (this.#inTurn) return
+    this.#inTurn = true
+    this.#scheduled = false
+    let more = true
+    for (this.#pulls = 0; more && this.#pulls < pullsPerTurn; this.#pulls++) more = this.#pull()
+    this.#inTurn = false
+    this.#flush()
+    if (more) this.soon()
+    else if (this.#rings) this.raw.arm()
+  }
+
+  #pull(): boolean {
+    this.#again = false
+    const polled = this.raw.poll()
+    if (polled < 0) {
+      this.#uncaught(polled === INTERNAL ? internalError('poll') : systemError(polled, 'poll'))
+      return false
+    }
+    const ring = this.#ring
+    const count = polled % MORE
+    for (let index = 1; index <= count; index++) {
+      const place = index * integersPerEvent
+      try {
+        this.#dispatch(ring[place]!, ring[place + 1]!, ring[place + 2]!, ring[place + 3]!)
+      } catch (error) {
+        this.#uncaught(error)
+      }
+    }
+    return polled >= MORE || this.#again
+  }
+
+  #dispatch(subject: number, kind: number, value: number, detail: number): void {
+    if (kind === Kind.completed) {
+      const idOrErrno = value < 0 ? value : (detail >>> 0) * slots + value
+      const done = this.#requests.get(subject)
+      this.forget(subject)
+      if (done !== undefined) done(idOrErrno)
+      else if (idOrErrno >= 0) this.raw.close(idOrErrno)
+    } else {
+      this.#endpoints[subject]?.onEvent(kind, value, detail)
+    }
+  }
+
+  readonly #flush = (): void => {
+    const dirty = this.#dirty
+    if (dirty.length === 0) return
+    this.#dirty = []
+    for (const writer of dirty) {
+      try {
+        writer.flush()
+      } catch (error) {
+        this.#uncaught(error)
+      }
+    }
+  }
+}
+
+/** libuv is Node's; other runtimes report a Node version too, and lack it. */
+function wantsDoorbell(): boolean {
+  const { bun, deno, uv } = process.versions
+  return (
+    process.env['UDSOCK_WAKER'] === 'doorbell' || bun !== undefined || deno !== undefined || uv === undefined
+  )
+}
+
+let own: Engine | undefined
+
+/** This environment's engine, made at first use. Throws ERR_UNSUPPORTED_PLATFORM. */
+export function engine(): Engine {
+  return (own ??= new Engine())
+}

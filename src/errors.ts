@@ -1,0 +1,102 @@
+import { getSystemErrorMap } from 'node:util'
+
+/** An error that names what failed, in the shape that Node's own errors have. */
+export interface SystemError extends Error {
+  /** 'ECONNREFUSED' and the like. */
+  code: string
+  /** Negative, as Node has it. */
+  errno: number
+  /** What was attempted: 'connect', 'listen', 'accept', 'read', 'write'. */
+  syscall: string
+  /** The path; an abstract name has '@' for its zero byte. */
+  address?: string
+}
+
+const explanations: Record<string, string> = {
+  ECONNREFUSED: 'nobody listens there',
+  EADDRINUSE: 'address already in use (remove the file if no server uses it)',
+  ENOENT: 'no such file or directory',
+  EPROTOTYPE: 'the socket there is not a stream socket',
+  ETIMEDOUT: 'the listener had no room in time',
+}
+
+/** The error for a negative errno. */
+export function systemError(errno: number, syscall: string, address?: string): SystemError {
+  const [code, meaning] = getSystemErrorMap().get(errno) ?? [`E${-errno}`, 'unknown error']
+  const place = address === undefined ? '' : ` ${address}`
+  const error = new Error(`${syscall} ${code}: ${explanations[code] ?? meaning}${place}`) as SystemError
+  error.errno = errno
+  error.code = code
+  error.syscall = syscall
+  if (address !== undefined) error.address = address
+  return error
+}
+
+function coded<E extends Error>(error: E, code: string): E & { code: string } {
+  return Object.assign(error, { code })
+}
+
+/** What `AbortSignal` users test for: `name` 'AbortError', `code` 'ABORT_ERR', the signal's reason as `cause`. */
+export function abortError(signal: AbortSignal): Error & { code: string } {
+  const error = coded(new Error('The operation was aborted', { cause: signal.reason }), 'ABORT_ERR')
+  error.name = 'AbortError'
+  return error
+}
+
+function describe(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}...` : value)
+  if (typeof value === 'object') return `an instance of ${value.constructor?.name ?? 'Object'}`
+  if (typeof value === 'function') return `function ${value.name}`
+  return `${typeof value} ${String(value)}`
+}
+
+export function invalidType(name: string, expected: string, value: unknown): TypeError & { code: string } {
+  return coded(
+    new TypeError(`${name} must be ${expected}; received ${describe(value)}`),
+    'ERR_INVALID_ARG_TYPE',
+  )
+}
+
+export function invalidValue(name: string, reason: string): TypeError & { code: string } {
+  return coded(new TypeError(`${name} is not usable: ${reason}`), 'ERR_INVALID_ARG_VALUE')
+}
+
+export function outOfRange(name: string, range: string, value: unknown): RangeError & { code: string } {
+  const received = typeof value === 'number' ? String(value) : describe(value)
+  return coded(new RangeError(`${name} must be ${range}; received ${received}`), 'ERR_OUT_OF_RANGE')
+}
+
+export function listenerClosed(address: string): Error & { code: string } {
+  return coded(new Error(`The listener on ${address} is closed`), 'ERR_LISTENER_CLOSED')
+}
+
+export function streamDestroyed(): Error & { code: string } {
+  return coded(
+    new Error('The socket was closed before the kernel had all that was written'),
+    'ERR_STREAM_DESTROYED',
+  )
+}
+
+export function bufferChanged(): Error & { code: string } {
+  const reason =
+    'A buffer was detached or shrunk before the kernel had all of it: leave it alone until the callback'
+  return coded(new Error(reason), 'ERR_BUFFER_CHANGED')
+}
+
+export function illegalConstructor(name: string, instead: string): TypeError & { code: string } {
+  return coded(new TypeError(`${name} cannot be constructed: use ${instead}`), 'ERR_ILLEGAL_CONSTRUCTOR')
+}
+
+export function internalError(what: string): Error & { code: string } {
+  return coded(
+    new Error(`udsock failed internally in ${what}; this is a bug, please report it`),
+    'ERR_INTERNAL',
+  )
+}
+
+export function unsupportedPlatform(cause: unknown): Error & { code: string } {
+  const platform = `${process.platform} on ${process.arch}`
+  const error = new Error(`udsock has no build for ${platform}, or it could not be loaded`, { cause })
+  return coded(error, 'ERR_UNSUPPORTED_PLATFORM')
+}

@@ -1,0 +1,288 @@
+import { AsyncResource } from 'node:async_hooks'
+import { EventEmitter } from 'node:events'
+import { constants } from 'node:os'
+import { INTERNAL } from './binding.js'
+import { type Endpoint, type Engine } from './engine.js'
+import { abortError, illegalConstructor, internalError, listenerClosed, systemError } from './errors.js'
+import { type UnixSocketPath } from './path.js'
+import { Connection, type SocketOptions, UnixSocket } from './socket.js'
+import { validateOptions, validateSignal } from './validate.js'
+
+export interface WaitOptions {
+  /** Ends the waiting with an AbortError; no connection is taken then. */
+  signal?: AbortSignal | undefined
+}
+
+interface Waiter<T> {
+  resolve(value: T): void
+  reject(error: Error): void
+}
+
+/** What the package makes a listener of; nobody else can. */
+export class Listening {
+  readonly engine: Engine
+  readonly id: number
+  readonly options: SocketOptions
+  readonly resource: AsyncResource
+  readonly path: UnixSocketPath
+  readonly display: string
+
+  constructor(
+    engine: Engine,
+    id: number,
+    options: SocketOptions,
+    resource: AsyncResource,
+    path: UnixSocketPath,
+    display: string,
+  ) {
+    this.engine = engine
+    this.id = id
+    this.options = options
+    this.resource = resource
+    this.path = path
+    this.display = display
+  }
+}
+
+const nothingThere = -constants.errno.EAGAIN
+const { EMFILE, ENFILE, ENOBUFS, ENOMEM } = constants.errno
+const shortages: readonly number[] = [-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM]
+/** Accepts in a row before the event loop has its turn. */
+const acceptsPerTurn = 64
+const brand = Symbol.for('udsock.UnixListener')
+
+/**
+ * A listening socket, pull-style: a connection leaves the kernel's queue when somebody asks for it. `listen()` makes it.
+ *
+ * Emits 'close'.
+ */
+export class UnixListener
+  extends EventEmitter
+  implements AsyncIterable<UnixSocket>, AsyncDisposable, Endpoint
+{
+  readonly #listening: Listening
+  readonly #accepts = new Set<Waiter<UnixSocket>>()
+  readonly #readies = new Set<Waiter<void>>()
+  #open = true
+  #referenced = true
+  /** Accepts since the event loop last ran. */
+  #burst = 0
+  #retry: NodeJS.Immediate | NodeJS.Timeout | undefined
+  readonly [brand] = true
+
+  /** @internal */
+  constructor(listening: Listening) {
+    if (!(listening instanceof Listening)) throw illegalConstructor('UnixListener', 'listen()')
+    super()
+    this.#listening = listening
+    listening.engine.attach(listening.id, this)
+    listening.engine.hold()
+  }
+
+  /** What `listen()` was given. */
+  get path(): UnixSocketPath {
+    return this.#listening.path
+  }
+
+  get closed(): boolean {
+    return !this.#open
+  }
+
+  /**
+   * The next connection; concurrent callers are served first come, first served. A shortage of descriptors or memory is
+   * waited out.
+   *
+   * Rejects with ERR_LISTENER_CLOSED, also when the listener closes meanwhile, and with an AbortError, after which
+   * nothing has been taken: the connection that would have come is the next caller's.
+   */
+  async accept(options?: WaitOptions): Promise<UnixSocket> {
+    const signal = signalOf(options)
+    if (!this.#open) throw listenerClosed(this.#listening.display)
+    if (this.#accepts.size === 0 && this.#burst < acceptsPerTurn) {
+      const socket = this.#take()
+      if (socket !== undefined) return socket
+    }
+    const accepted = waitIn(this.#accepts, signal)
+    if (this.#burst >= acceptsPerTurn) this.#retryAfter(0)
+    return await accepted
+  }
+
+  /** Resolves when `accept()` would not wait, or when the listener closes. Consumes nothing. Rejects with an AbortError alone. */
+  async ready(options?: WaitOptions): Promise<void> {
+    const signal = signalOf(options)
+    if (!this.#open || (this.#accepts.size === 0 && this.#isAcceptable())) return
+    await waitIn(this.#readies, signal)
+  }
+
+  /** Every connection until `close()`, one `accept()` at a time; leaving the loop closes the listener. */
+  [Symbol.asyncIterator](): AsyncIterator<UnixSocket, undefined> & AsyncIterable<UnixSocket> {
+    const done = { done: true as const, value: undefined }
+    return {
+      next: async () => {
+        try {
+          return { done: false as const, value: await this.accept() }
+        } catch (error) {
+          if (this.closed) return done
+          throw error
+        }
+      },
+      return: async () => {
+        await this.close()
+        return done
+      },
+      [Symbol.asyncIterator]() {
+        return this
+      },
+    }
+  }
+
+  /**
+   * Stops listening, at once: pending `accept()` calls reject with ERR_LISTENER_CLOSED, `ready()` resolves, accepted
+   * connections live on, and the file stays. Idempotent.
+   */
+  async close(): Promise<void> {
+    if (!this.#open) return
+    this.unref()
+    this.#open = false
+    const { engine, id, display } = this.#listening
+    engine.close(id)
+    this.#cancelRetry()
+    for (const waiter of this.#accepts) waiter.reject(listenerClosed(display))
+    for (const waiter of this.#readies) waiter.resolve()
+    this.#accepts.clear()
+    this.#readies.clear()
+    process.nextTick(() => this.#listening.resource.runInAsyncScope(() => this.emit('close')))
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** An open listener keeps the process alive. The default. */
+  ref(): this {
+    if (this.#open && !this.#referenced) {
+      this.#referenced = true
+      this.#listening.engine.hold()
+    }
+    return this
+  }
+
+  unref(): this {
+    if (this.#open && this.#referenced) {
+      this.#referenced = false
+      this.#listening.engine.release()
+    }
+    return this
+  }
+
+  /** @internal */
+  onEvent(): void {
+    // Connections are handed out before anything else of a turn, or in a turn of their own: whoever races accept() against
+    // something else, and stops waiting when that comes first, must not lose one.
+    if (this.#listening.engine.isFirstPull) this.#serveInContext()
+    else this.#retryAfter(0)
+  }
+
+  readonly #serveInContext = (): void => {
+    this.#listening.resource.runInAsyncScope(this.#serve, this)
+  }
+
+  /** Serves those who wait from the kernel's queue. */
+  #serve(): void {
+    this.#burst = 0
+    this.#cancelRetry()
+    for (const waiter of this.#accepts) {
+      if (this.#burst >= acceptsPerTurn) {
+        this.#retryAfter(0)
+        return
+      }
+      try {
+        const socket = this.#take()
+        if (socket === undefined) return
+        waiter.resolve(socket)
+      } catch (error) {
+        waiter.reject(error as Error)
+      }
+      this.#accepts.delete(waiter)
+    }
+    if (this.#readies.size > 0 && this.#isAcceptable()) {
+      for (const waiter of this.#readies) waiter.resolve()
+      this.#readies.clear()
+    }
+  }
+
+  /** A connection from the kernel's queue; none when it is empty, or when a shortage has to pass first. */
+  #take(): UnixSocket | undefined {
+    const { engine, id, resource, display } = this.#listening
+    const accepted = engine.raw.accept(id)
+    if (accepted >= 0) {
+      this.#burst++
+      return resource.runInAsyncScope(this.#make, this, accepted)
+    }
+    if (accepted === nothingThere) return undefined
+    if (shortages.includes(accepted)) {
+      this.#retryAfter(engine.reactor.pausedFor(id))
+      return undefined
+    }
+    throw accepted === INTERNAL ? internalError('accept') : systemError(accepted, 'accept', display)
+  }
+
+  #make(id: number): UnixSocket {
+    const { engine, options, path } = this.#listening
+    return new UnixSocket(
+      new Connection(engine, id, options, new AsyncResource('UnixSocket'), { localPath: path }),
+    )
+  }
+
+  #isAcceptable(): boolean {
+    return this.#listening.engine.reactor.isAcceptable(this.#listening.id)
+  }
+
+  #retryAfter(milliseconds: number): void {
+    if (this.#retry !== undefined) return
+    if (milliseconds === 0) this.#retry = setImmediate(this.#serveInContext)
+    else this.#retry = setTimeout(this.#serveInContext, milliseconds).unref()
+  }
+
+  #cancelRetry(): void {
+    clearImmediate(this.#retry as NodeJS.Immediate)
+    clearTimeout(this.#retry as NodeJS.Timeout)
+    this.#retry = undefined
+  }
+}
+
+/** Is this a listener of this package (any copy of it, open or closed)? Never throws. */
+export function isUnixListener(value: unknown): value is UnixListener {
+  try {
+    return typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[brand] === true
+  } catch {
+    return false
+  }
+}
+
+function signalOf(options: unknown): AbortSignal | undefined {
+  validateOptions(options)
+  const signal = options?.['signal']
+  validateSignal(signal)
+  if (signal?.aborted === true) throw abortError(signal)
+  return signal
+}
+
+/** Joins those who wait; an abort leaves them, with nothing taken. */
+async function waitIn<T>(waiters: Set<Waiter<T>>, signal: AbortSignal | undefined): Promise<T> {
+  let waiter: Waiter<T>
+  const promise = new Promise<T>((resolve, reject) => {
+    waiter = { resolve, reject }
+    waiters.add(waiter)
+  })
+  if (signal === undefined) return await promise
+  const onAbort = (): void => {
+    if (waiters.delete(waiter)) waiter.reject(abortError(signal))
+  }
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await promise
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}

@@ -1,0 +1,456 @@
+import { type AsyncResource } from 'node:async_hooks'
+import { constants } from 'node:os'
+import { Duplex } from 'node:stream'
+import { INTERNAL } from './binding.js'
+import { type Endpoint, type Engine, Kind, type Writer } from './engine.js'
+import { bufferChanged, illegalConstructor, internalError, streamDestroyed, systemError } from './errors.js'
+import { Outbox, smallChunk } from './outbox.js'
+import { pathFromBytes, type UnixSocketPath } from './path.js'
+import { validateFunction, validateInteger } from './validate.js'
+
+/** The kernel's word on who is at the other end, taken when the connection was made. Source: SO_PEERCRED of unix(7). */
+export interface PeerCredentials {
+  readonly uid: number
+  readonly gid: number
+  /** Absent where the platform does not say, or the process is not visible here. Informs; never authorise by it. */
+  readonly pid?: number
+}
+
+export interface SocketOptions {
+  /** Keep the writable side open after the peer ends. Default true: the two directions are independent. */
+  allowHalfOpen?: boolean | undefined
+  /** Bytes that each direction buffers before it asks for patience. Default 65,536. */
+  highWaterMark?: number | undefined
+}
+
+type Callback = (error?: Error | null) => void
+
+/** Read into memory of its own when that much waits, the same as the reactor's own reads. */
+const bulkLength = 64 * 1024
+const bulkReads = 4
+const wouldBlock = -constants.errno.EAGAIN
+
+/** What the package makes a socket of; nobody else can. */
+export class Connection {
+  readonly engine: Engine
+  readonly id: number
+  readonly options: SocketOptions
+  /** Whose context the socket's callbacks run in. */
+  readonly resource: AsyncResource
+  readonly remotePath: UnixSocketPath | undefined
+  readonly localPath: UnixSocketPath | undefined
+
+  constructor(
+    engine: Engine,
+    id: number,
+    options: SocketOptions,
+    resource: AsyncResource,
+    paths: { remotePath?: UnixSocketPath; localPath?: UnixSocketPath },
+  ) {
+    this.engine = engine
+    this.id = id
+    this.options = options
+    this.resource = resource
+    this.remotePath = paths.remotePath
+    this.localPath = paths.localPath
+  }
+}
+
+/**
+ * A connection, as a stream. `connect()` and `UnixListener` make it.
+ *
+ * Writes of one turn leave in one system call at its end. `end()` sends what was written and half-closes; `destroy()`
+ * sends what the kernel takes without waiting, and closes.
+ */
+export class UnixSocket extends Duplex implements Endpoint, Writer {
+  readonly #engine: Engine
+  readonly #id: number
+  readonly #outbox: Outbox
+  readonly #resource: AsyncResource
+  readonly #credentials: { uid: number; gid: number; pid: number } | number
+  readonly #localPath: UnixSocketPath | undefined
+  #remotePath: UnixSocketPath | undefined
+  #remotePathKnown: boolean
+  #bytesRead = 0
+  #open = true
+  #reading = false
+  #readClosed = false
+  #referenced = true
+  #held = false
+  /** Corked until the engine flushes. */
+  #gathering = false
+  /** The stream's callback for what was handed over and waits for room. */
+  #waiting: Callback | undefined
+  #timer: NodeJS.Timeout | undefined
+  #timeout = 0
+
+  /** @internal */
+  constructor(connection: Connection) {
+    if (!(connection instanceof Connection)) throw illegalConstructor('UnixSocket', 'connect() or listen()')
+    const { engine, id, options } = connection
+    const highWaterMark = options.highWaterMark ?? 65_536
+    super({ allowHalfOpen: options.allowHalfOpen ?? true, highWaterMark })
+    this.#engine = engine
+    this.#id = id
+    this.#outbox = new Outbox(engine, id)
+    this.#resource = connection.resource
+    this.#credentials = engine.peer(id)
+    this.#localPath = connection.localPath
+    this.#remotePath = connection.remotePath
+    this.#remotePathKnown = connection.remotePath !== undefined
+    engine.attach(id, this)
+  }
+
+  /* ---------------------------------------------------------------- who and how much */
+
+  /** Bytes received. */
+  get bytesRead(): number {
+    return this.#bytesRead
+  }
+
+  /** Bytes that the kernel has taken to send. */
+  get bytesWritten(): number {
+    return this.#outbox.sent
+  }
+
+  /** Who is at the other end. */
+  get peer(): PeerCredentials {
+    const credentials = this.#credentials
+    if (typeof credentials === 'number') throw systemError(credentials, 'getsockopt')
+    const { uid, gid, pid } = credentials
+    return pid === 0 ? { uid, gid } : { uid, gid, pid }
+  }
+
+  /** Of a connected socket, the path that was connected to. Of an accepted one, the path that the peer has bound, which is rare. */
+  get remotePath(): UnixSocketPath | undefined {
+    if (!this.#remotePathKnown && this.#open) {
+      this.#remotePath = pathFromBytes(this.#engine.reactor.peerAddress(this.#id))
+      this.#remotePathKnown = true
+    }
+    return this.#remotePath
+  }
+
+  /** Of an accepted socket, the path of its listener. */
+  get localPath(): UnixSocketPath | undefined {
+    return this.#localPath
+  }
+
+  /* ---------------------------------------------------------------- writing */
+
+  override write(chunk: unknown, callback?: Callback): boolean
+  override write(chunk: unknown, encoding?: BufferEncoding, callback?: Callback): boolean
+  override write(chunk: unknown, encoding?: BufferEncoding | Callback, callback?: Callback): boolean {
+    // After the end, the stream makes the error; what it then ignores must not get into the outbox.
+    if (!this.writable) return super.write(chunk, encoding as BufferEncoding, callback)
+    this.#gather()
+    const bytes = chunk instanceof Uint8Array ? chunk : undefined
+    const substitute = bytes === undefined ? chunk : this.#outbox.substitute(bytes)
+    const more = super.write(substitute, encoding as BufferEncoding, callback)
+    this.#outbox.keep(bytes, substitute)
+    if ((bytes !== undefined && bytes.length > smallChunk) || this.#outbox.isFilling) this.flush()
+    return more
+  }
+
+  override end(callback?: () => void): this
+  override end(chunk: unknown, callback?: () => void): this
+  override end(chunk: unknown, encoding?: BufferEncoding, callback?: () => void): this
+  override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
+    if (typeof chunk === 'function') return super.end(chunk as () => void)
+    if (typeof encoding === 'function') return this.end(chunk, undefined, encoding as () => void)
+    if (chunk !== undefined && chunk !== null) this.write(chunk, encoding as BufferEncoding)
+    return super.end(callback as () => void)
+  }
+
+  /** Sends what was gathered; the engine calls it at the end of the turn. */
+  flush(): void {
+    if (!this.#gathering) return
+    this.#gathering = false
+    this.#resource.runInAsyncScope(super.uncork, this)
+  }
+
+  override _write(chunk: Uint8Array, _encoding: BufferEncoding, callback: Callback): void {
+    this.#outbox.loadOne(chunk)
+    this.#transmit(callback)
+  }
+
+  override _writev(chunks: { chunk: Uint8Array; encoding: BufferEncoding }[], callback: Callback): void {
+    this.#outbox.load(chunks)
+    this.#transmit(callback)
+  }
+
+  /** Everything is in the kernel: the stream calls this after the last write's callback. */
+  override _final(callback: Callback): void {
+    // It fails only if the peer is gone, and then there is nobody to tell.
+    this.#engine.raw.shutdown(this.#id, 1)
+    callback()
+  }
+
+  #gather(): void {
+    if (this.#gathering && this.writableCorked > 0) return
+    super.cork()
+    if (this.#gathering) return
+    this.#gathering = true
+    this.#engine.dirty(this)
+  }
+
+  #transmit(callback: Callback): void {
+    const result = this.#outbox.send()
+    this.#touch()
+    if (result === 0) {
+      callback()
+    } else if (result === 1) {
+      this.#waiting = callback
+      this.#holdIfBusy()
+    } else {
+      this.#outbox.discard()
+      callback(writeError(result))
+    }
+  }
+
+  #resume(): void {
+    const callback = this.#waiting
+    if (callback === undefined) return
+    this.#waiting = undefined
+    this.#transmit(callback)
+    this.#holdIfBusy()
+  }
+
+  /* ---------------------------------------------------------------- reading */
+
+  override _read(): void {
+    if (this.#reading || this.#readClosed) return
+    this.#reading = true
+    this.#holdIfBusy()
+    if (this.#engine.raw.readStart(this.#id) === 1) this.#engine.soon()
+  }
+
+  /**
+   * Stops receiving: what was not read yet is discarded, the readable side ends, and the peer's next write fails with EPIPE.
+   * The writable side goes on; the socket closes once both directions have. Source: SHUT_RD of shutdown(2).
+   */
+  closeRead(): void {
+    if (this.#readClosed || !this.#open) return
+    // The end that this makes is not the peer's, so it never ends the writable side.
+    this.allowHalfOpen = true
+    this.#stopReading()
+    this.#engine.raw.shutdown(this.#id, 0)
+    if (this.readableEnded) return
+    // What the stream buffers must not reach its readers any more.
+    this.emit = () => false
+    while (this.read() !== null);
+    Reflect.deleteProperty(this, 'emit')
+    this.#endReading()
+    this.read(0)
+  }
+
+  #endReading(): void {
+    if (this.#readClosed) return
+    this.#readClosed = true
+    this.#stopReading()
+    this.push(null)
+  }
+
+  #stopReading(): void {
+    if (!this.#reading) return
+    this.#reading = false
+    this.#engine.raw.readStop(this.#id)
+    this.#holdIfBusy()
+  }
+
+  #deliver(chunk: Buffer): void {
+    if (this.#readClosed) return
+    this.#bytesRead += chunk.length
+    this.#touch()
+    if (!this.push(chunk)) this.#stopReading()
+  }
+
+  #readBulk(): void {
+    for (let reads = 0; reads < bulkReads && this.#reading; reads++) {
+      const memory = Buffer.allocUnsafeSlow(bulkLength)
+      const length = this.#engine.raw.read(this.#id, memory)
+      if (length === bulkLength) {
+        this.#deliver(memory)
+      } else if (length > 0) {
+        // A chunk keeps little more memory alive than it has bytes.
+        const mostly = length > bulkLength * 0.8
+        this.#deliver(mostly ? memory.subarray(0, length) : Buffer.copyBytesFrom(memory, 0, length))
+        return
+      } else {
+        if (length === 0) this.#endReading()
+        else if (length !== wouldBlock) this.destroy(readError(length))
+        return
+      }
+    }
+  }
+
+  /* ---------------------------------------------------------------- events */
+
+  /** @internal */
+  onEvent(kind: number, value: number, offset: number): void {
+    this.#resource.runInAsyncScope(this.#handle, this, kind, value, offset)
+  }
+
+  #handle(kind: number, value: number, offset: number): void {
+    if (kind === Kind.data) this.#deliver(this.#engine.chunk(offset, value))
+    else if (kind === Kind.writable) this.#resume()
+    else if (kind === Kind.bulk) this.#readBulk()
+    else if (kind === Kind.end) this.#endReading()
+    else if (kind === Kind.error) this.destroy(readError(-value))
+  }
+
+  /* ---------------------------------------------------------------- closing */
+
+  /** Sends what the kernel takes without waiting, then closes; `error` is emitted as 'error'. */
+  override destroy(error?: Error): this {
+    if (this.#open && !this.destroyed && this.errored === null) {
+      this.flush()
+      this.#resume()
+    }
+    return super.destroy(error)
+  }
+
+  override _destroy(error: Error | null, callback: Callback): void {
+    this.#open = false
+    clearTimeout(this.#timer)
+    this.#engine.close(this.#id)
+    this.#outbox.discard()
+    this.#holdIfBusy()
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    if (waiting !== undefined) process.nextTick(waiting, error ?? streamDestroyed())
+    callback(error)
+  }
+
+  /** Ends, and destroys once everything written is in the kernel. As node:net's. */
+  destroySoon(): void {
+    if (this.writable) this.end()
+    if (this.writableFinished) this.destroy()
+    else this.once('finish', () => this.destroy())
+  }
+
+  /** Tries to send what was written without waiting, then closes. */
+  override async [Symbol.asyncDispose](): Promise<void> {
+    if (this.closed) return
+    const closed = new Promise<void>(resolve => this.once('close', resolve))
+    this.destroy()
+    await closed
+  }
+
+  /* ---------------------------------------------------------------- waiting */
+
+  /** The socket keeps the process alive while it reads or has bytes to send. The default. */
+  ref(): this {
+    this.#referenced = true
+    this.#holdIfBusy()
+    return this
+  }
+
+  unref(): this {
+    this.#referenced = false
+    this.#holdIfBusy()
+    return this
+  }
+
+  #holdIfBusy(): void {
+    const busy = this.#open && this.#referenced && (this.#reading || this.#waiting !== undefined)
+    if (busy === this.#held) return
+    this.#held = busy
+    if (busy) this.#engine.hold()
+    else this.#engine.release()
+  }
+
+  /** Milliseconds of silence until 'timeout' is emitted, once per silence; 0: none. */
+  get timeout(): number {
+    return this.#timeout
+  }
+
+  /**
+   * Emits 'timeout' after so many milliseconds without a byte in or out; 0 ends it. The socket stays open.
+   * Source: `socket.setTimeout` of node:net.
+   */
+  setTimeout(milliseconds: number, callback?: () => void): this {
+    validateInteger('milliseconds', milliseconds, 0, 2 ** 31 - 1)
+    if (callback !== undefined) validateFunction('callback', callback)
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#timeout = milliseconds
+    if (milliseconds === 0) {
+      if (callback !== undefined) this.removeListener('timeout', callback)
+      return this
+    }
+    if (callback !== undefined) this.once('timeout', callback)
+    if (this.#open) this.#timer = this.#resource.runInAsyncScope(() => this.#startTimer(milliseconds))
+    return this
+  }
+
+  #startTimer(milliseconds: number): NodeJS.Timeout {
+    return setTimeout(() => this.emit('timeout'), milliseconds).unref()
+  }
+
+  /** A byte went in or out. */
+  #touch(): void {
+    this.#timer?.refresh()
+  }
+
+  /* ---------------------------------------------------------------- what libraries touch on a node:net socket */
+
+  /** Always false: `connect()` resolves with a connected socket. */
+  get connecting(): boolean {
+    return false
+  }
+
+  /** Always false, as `connecting`. */
+  get pending(): boolean {
+    return false
+  }
+
+  get readyState(): 'open' | 'readOnly' | 'writeOnly' | 'closed' {
+    if (this.readable && this.writable) return 'open'
+    if (this.readable) return 'readOnly'
+    return this.writable ? 'writeOnly' : 'closed'
+  }
+
+  /** As node:net for a pipe: there is no port and no IP address. */
+  get remoteAddress(): undefined {
+    return undefined
+  }
+
+  get remotePort(): undefined {
+    return undefined
+  }
+
+  get remoteFamily(): undefined {
+    return undefined
+  }
+
+  get localAddress(): undefined {
+    return undefined
+  }
+
+  get localPort(): undefined {
+    return undefined
+  }
+
+  address(): object {
+    return {}
+  }
+
+  /** Does nothing: there is no Nagle algorithm on a Unix-domain socket. */
+  setNoDelay(_on?: boolean): this {
+    return this
+  }
+
+  /** Does nothing: a Unix-domain peer cannot vanish unnoticed. */
+  setKeepAlive(_on?: boolean, _delay?: number): this {
+    return this
+  }
+}
+
+function readError(errno: number): Error {
+  return errno === INTERNAL ? internalError('read') : systemError(errno, 'read')
+}
+
+function writeError(errno: number): Error {
+  if (errno === -constants.errno.EFAULT) return bufferChanged()
+  return errno === INTERNAL ? internalError('write') : systemError(errno, 'write')
+}

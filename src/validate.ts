@@ -1,0 +1,64 @@
+import { invalidType, invalidValue, outOfRange } from './errors.js'
+
+/** An options bag, or none. */
+export function validateOptions(options: unknown): asserts options is Record<string, unknown> | undefined {
+  if (options !== undefined && (typeof options !== 'object' || options === null)) {
+    throw invalidType('options', 'an object', options)
+  }
+}
+
+/** Refuses what this version does not do, rather than ignoring a wish that somebody relies on. */
+export function refuseOptions(options: object | undefined, names: readonly string[]): void {
+  for (const name of names) {
+    if (options !== undefined && (options as Record<string, unknown>)[name] !== undefined) {
+      throw invalidValue(`options.${name}`, 'this version of udsock does not support it')
+    }
+  }
+}
+
+export function validateSignal(signal: unknown): asserts signal is AbortSignal | undefined {
+  if (signal === undefined) return
+  if (
+    typeof signal !== 'object' ||
+    signal === null ||
+    !('aborted' in signal) ||
+    !('addEventListener' in signal)
+  ) {
+    throw invalidType('options.signal', 'an AbortSignal', signal)
+  }
+}
+
+export function validateBoolean(name: string, value: unknown): asserts value is boolean | undefined {
+  if (value !== undefined && typeof value !== 'boolean') throw invalidType(name, 'a boolean', value)
+}
+
+export function validateInteger(
+  name: string,
+  value: unknown,
+  smallest: number,
+  largest: number,
+): asserts value is number | undefined {
+  if (value === undefined) return
+  if (typeof value !== 'number') throw invalidType(name, 'a number', value)
+  if (!Number.isInteger(value) || value < smallest || value > largest) {
+    throw outOfRange(name, `an integer from ${smallest} to ${largest}`, value)
+  }
+}
+
+/** Milliseconds; Infinity is no limit. */
+export function validateMilliseconds(name: string, value: unknown): asserts value is number | undefined {
+  if (value === undefined) return
+  if (typeof value !== 'number') throw invalidType(name, 'a number', value)
+  if (Number.isNaN(value) || value < 0) throw outOfRange(name, '0 or more milliseconds', value)
+}
+
+export function validateFunction(name: string, value: unknown): void {
+  if (typeof value !== 'function') throw invalidType(name, 'a function', value)
+}
+
+/** What sockets, connected and accepted, have in common. */
+export function validateSocketOptions(options: unknown): void {
+  validateOptions(options)
+  validateBoolean('options.allowHalfOpen', options?.['allowHalfOpen'])
+  validateInteger('options.highWaterMark', options?.['highWaterMark'], 0, 2 ** 31 - 1)
+}
