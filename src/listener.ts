@@ -46,7 +46,7 @@ export class Listening {
 
 const nothingThere = -constants.errno.EAGAIN
 const { EMFILE, ENFILE, ENOBUFS, ENOMEM } = constants.errno
-const shortages: readonly number[] = [-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM]
+const shortages: ReadonlySet<number> = new Set([-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM])
 /** Accepts in a row before the event loop has its turn. */
 const acceptsPerTurn = 64
 const brand = Symbol.for('udsock.UnixListener')
@@ -220,7 +220,7 @@ export class UnixListener
       return resource.runInAsyncScope(this.#make, this, accepted)
     }
     if (accepted === nothingThere) return undefined
-    if (shortages.includes(accepted)) {
+    if (shortages.has(accepted)) {
       this.#retryAfter(engine.reactor.pausedFor(id))
       return undefined
     }
