@@ -1,0 +1,146 @@
+//! Listeners of a reactor: accepting on demand, and the pause when descriptors run out.
+
+// A test that fails by panicking says more than one that returns an error.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use rustix::net::{
+    AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
+};
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+use udsock_reactor::{Errno, Event, EventKind, Id, Reactor, Role};
+
+fn stream() -> OwnedFd {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap()
+}
+
+fn listener(name: &str) -> (OwnedFd, SocketAddrUnix) {
+    let name = format!("udsock-reactor-{name}-{}", std::process::id());
+    let address = SocketAddrUnix::new_abstract_name(name.as_bytes()).unwrap();
+    let fd = stream();
+    bind(&fd, &address).unwrap();
+    listen(&fd, 128).unwrap();
+    (fd, address)
+}
+
+fn client(address: &SocketAddrUnix) -> OwnedFd {
+    let fd = stream();
+    connect(&fd, address).unwrap();
+    fd
+}
+
+fn poll(reactor: &mut Reactor) -> Vec<Event> {
+    let mut ring = vec![Event::default(); 1024];
+    let polled = reactor.poll(&mut ring, &mut vec![0; 64 << 10]).unwrap();
+    ring.truncate(polled.events);
+    ring
+}
+
+#[test]
+fn a_connection_is_taken_when_asked_for() {
+    let mut reactor = Reactor::new().unwrap();
+    let (fd, address) = listener("take");
+    let id = reactor.add(fd, Role::Listener).unwrap();
+    assert_eq!(reactor.is_acceptable(id), Ok(false));
+    assert_eq!(reactor.accept(id), Err(Errno::AGAIN));
+    let _clients = [client(&address), client(&address)];
+    let events = poll(&mut reactor);
+    assert_eq!(
+        events.iter().map(|event| (event.subject, event.kind)).collect::<Vec<_>>(),
+        [(id.slot(), EventKind::Acceptable)]
+    );
+    assert_eq!(reactor.is_acceptable(id), Ok(true));
+    assert_eq!(reactor.is_acceptable(id), Ok(true));
+    let first = reactor.accept(id).unwrap();
+    let second = reactor.accept(id).unwrap();
+    assert_ne!(first, second);
+    assert_eq!(reactor.accept(id), Err(Errno::AGAIN));
+    assert_eq!(reactor.is_acceptable(id), Ok(false));
+}
+
+#[test]
+fn a_listener_is_no_connection_and_a_connection_no_listener() {
+    let mut reactor = Reactor::new().unwrap();
+    let (fd, address) = listener("kinds");
+    let id = reactor.add(fd, Role::Listener).unwrap();
+    let _client = client(&address);
+    let connection = reactor.accept(id).unwrap();
+    assert_eq!(reactor.read_start(id), Err(Errno::BADF));
+    assert_eq!(reactor.accept(connection), Err(Errno::BADF));
+    assert_eq!(reactor.accept(Id::from_bits(12345)), Err(Errno::BADF));
+}
+
+#[test]
+fn listeners_come_before_everything_else_of_a_poll() {
+    let mut reactor = Reactor::new().unwrap();
+    let (fd, address) = listener("first");
+    let id = reactor.add(fd, Role::Listener).unwrap();
+    let talker = client(&address);
+    let connection = reactor.accept(id).unwrap();
+    reactor.read_start(connection).unwrap();
+    poll(&mut reactor);
+    rustix::net::send(&talker, b"x", rustix::net::SendFlags::empty()).unwrap();
+    let _next = client(&address);
+    let kinds: Vec<_> = poll(&mut reactor).iter().map(|event| event.kind).collect();
+    assert_eq!(kinds, [EventKind::Acceptable, EventKind::Data]);
+}
+
+/// The only test here that lowers the limit; nextest gives each test a process, and cargo's harness runs this one in a child.
+#[test]
+fn without_descriptors_a_listener_pauses_and_goes_on_when_one_closes() {
+    const CHILD: &str = "UDSOCK_REACTOR_EXHAUSTION";
+    if std::env::var_os(CHILD).is_none() {
+        let status = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "without_descriptors_a_listener_pauses_and_goes_on_when_one_closes"])
+            .env(CHILD, "1")
+            .status()
+            .unwrap();
+        assert!(status.success());
+        return;
+    }
+    let mut reactor = Reactor::new().unwrap();
+    let (fd, address) = listener("exhaustion");
+    let id = reactor.add(fd, Role::Listener).unwrap();
+    let _clients: Vec<_> = (0..10).map(|_| client(&address)).collect();
+    let held = reactor.accept(id).unwrap();
+    poll(&mut reactor);
+
+    let mut spare = Vec::new();
+    while let Ok(fd) = rustix::io::fcntl_dupfd_cloexec(reactor.fd(id).unwrap(), 0) {
+        spare.push(fd);
+    }
+    assert_eq!(reactor.accept(id), Err(Errno::MFILE));
+    let mut longest = reactor.paused_for(id).unwrap().unwrap();
+    assert!(longest <= Duration::from_millis(5) && longest > Duration::ZERO);
+    // Within the pause the kernel is not asked again, although it would say yes.
+    spare.pop();
+    assert_eq!(reactor.accept(id), Err(Errno::MFILE));
+    // The pause doubles while the shortage lasts.
+    while let Ok(fd) = rustix::io::fcntl_dupfd_cloexec(reactor.fd(id).unwrap(), 0) {
+        spare.push(fd);
+    }
+    for _ in 0..3 {
+        std::thread::sleep(reactor.paused_for(id).unwrap().unwrap());
+        assert_eq!(reactor.accept(id), Err(Errno::MFILE));
+        let pause = reactor.paused_for(id).unwrap().unwrap();
+        assert!(pause > longest, "{pause:?} after {longest:?}");
+        longest = pause;
+    }
+    assert_eq!(poll(&mut reactor), []);
+    // A descriptor of ours closes: at once there is something to do.
+    assert!(reactor.close(held));
+    let events: Vec<_> = poll(&mut reactor).iter().map(|event| (event.subject, event.kind)).collect();
+    assert_eq!(events, [(id.slot(), EventKind::Acceptable)]);
+    let accepted = reactor.accept(id).unwrap();
+    assert_eq!(reactor.paused_for(id), Ok(None));
+    assert_eq!(reactor.accept(id), Err(Errno::MFILE));
+    assert!(reactor.paused_for(id).unwrap().unwrap() <= Duration::from_millis(5));
+    drop(spare);
+    reactor.close(accepted);
+    let mut served = 2;
+    while reactor.accept(id).is_ok() {
+        served += 1;
+    }
+    assert_eq!(served, 10);
+}

@@ -1,0 +1,462 @@
+//! A reactor over socket pairs: what it reports, in which order, and what it leaves alone.
+
+// A test that fails by panicking says more than one that returns an error.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
+use std::io::IoSlice;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+use udsock_reactor::{Arrival, Errno, Event, EventKind, Id, Mailbox, Polled, Reactor, Role, Shutdown};
+
+const SCRATCH: usize = 512 << 10;
+
+fn pair() -> (OwnedFd, OwnedFd) {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap()
+}
+
+/// A reactor with the memory that its owner brings.
+struct Bench {
+    reactor: Reactor,
+    ring: Vec<Event>,
+    scratch: Vec<u8>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Bench {
+            reactor: Reactor::new().unwrap(),
+            ring: vec![Event::default(); 1024],
+            scratch: vec![0; SCRATCH],
+        }
+    }
+
+    /// A reading connection, and its peer outside.
+    fn connection(&mut self) -> (Id, OwnedFd) {
+        let (ours, theirs) = pair();
+        let id = self.reactor.add(ours, Role::Connection).unwrap();
+        self.reactor.read_start(id).unwrap();
+        (id, theirs)
+    }
+
+    fn poll(&mut self) -> (Vec<Event>, bool) {
+        let Polled { events, more } = self.reactor.poll(&mut self.ring, &mut self.scratch).unwrap();
+        (self.ring[..events].to_vec(), more)
+    }
+
+    fn data(&self, event: Event) -> &[u8] {
+        assert_eq!(event.kind, EventKind::Data);
+        &self.scratch[event.detail as usize..][..event.value as usize]
+    }
+
+    /// Polls until `done`, collecting the bytes of `id`.
+    fn read_until(&mut self, id: Id, mut done: impl FnMut(&[u8], bool) -> bool) -> (Vec<u8>, bool) {
+        let (mut bytes, mut ended) = (Vec::new(), false);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !done(&bytes, ended) {
+            assert!(Instant::now() < deadline, "{} bytes, ended: {ended}", bytes.len());
+            for event in self.poll().0 {
+                if event.subject != id.slot() {
+                    continue;
+                }
+                match event.kind {
+                    EventKind::Data => bytes.extend_from_slice(self.data(event)),
+                    EventKind::End => ended = true,
+                    EventKind::Bulk => {
+                        let mut memory = vec![0; 100_000];
+                        match self.reactor.read(id, &mut memory) {
+                            Ok(0) => ended = true,
+                            Ok(length) => bytes.extend_from_slice(&memory[..length]),
+                            Err(Errno::AGAIN) => {}
+                            Err(errno) => panic!("{errno}"),
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        (bytes, ended)
+    }
+}
+
+fn put(fd: &OwnedFd, bytes: &[u8]) {
+    assert_eq!(send(fd, bytes, SendFlags::NOSIGNAL).unwrap(), bytes.len());
+}
+
+fn get(fd: &OwnedFd) -> Vec<u8> {
+    let mut memory = vec![0; 1 << 20];
+    match recv(fd, &mut memory[..], RecvFlags::DONTWAIT) {
+        Ok((length, _)) => memory[..length].to_vec(),
+        Err(Errno::AGAIN) => Vec::new(),
+        Err(errno) => panic!("{errno}"),
+    }
+}
+
+#[test]
+fn bytes_arrive_once_in_order_and_silence_brings_no_event() {
+    let mut bench = Bench::new();
+    let (id, peer) = bench.connection();
+    assert_eq!(bench.poll(), (vec![], false));
+    put(&peer, b"first");
+    put(&peer, b"second");
+    let (events, more) = bench.poll();
+    assert_eq!((events.len(), more), (1, false));
+    assert_eq!(events[0].subject, id.slot());
+    assert_eq!(bench.data(events[0]), b"firstsecond");
+    assert_eq!(bench.poll(), (vec![], false));
+    put(&peer, b"third");
+    let (events, _) = bench.poll();
+    assert_eq!(bench.data(events[0]), b"third");
+}
+
+#[test]
+fn nothing_is_read_that_nobody_asked_for() {
+    let mut bench = Bench::new();
+    let (id, peer) = bench.connection();
+    bench.reactor.read_stop(id).unwrap();
+    put(&peer, b"later");
+    assert_eq!(bench.poll(), (vec![], false));
+    assert_eq!(bench.poll(), (vec![], false));
+    assert_eq!(bench.reactor.read_start(id), Ok(true));
+    let (events, _) = bench.poll();
+    assert_eq!(bench.data(events[0]), b"later");
+}
+
+#[test]
+fn data_and_end_in_one_edge_are_both_reported() {
+    let mut bench = Bench::new();
+    let (id, peer) = bench.connection();
+    put(&peer, b"last words");
+    drop(peer);
+    let (bytes, ended) = bench.read_until(id, |_, ended| ended);
+    assert_eq!((bytes.as_slice(), ended), (&b"last words"[..], true));
+    // And the end is reported once.
+    assert_eq!(bench.poll(), (vec![], false));
+}
+
+#[test]
+fn half_close_ends_reading_and_leaves_writing() {
+    let mut bench = Bench::new();
+    let (id, peer) = bench.connection();
+    rustix::net::shutdown(&peer, Shutdown::Write).unwrap();
+    let (events, _) = bench.poll();
+    assert_eq!(events.iter().map(|event| event.kind).collect::<Vec<_>>(), [EventKind::End]);
+    assert_eq!(bench.reactor.write(id, &[IoSlice::new(b"still here")]), Ok(10));
+    assert_eq!(get(&peer), b"still here");
+    bench.reactor.shutdown(id, Shutdown::Write).unwrap();
+    assert_eq!(bench.reactor.write(id, &[IoSlice::new(b"x")]), Err(Errno::PIPE));
+    assert_eq!(get(&peer), b"");
+}
+
+#[test]
+fn a_peer_that_closes_with_unread_input_is_an_error_after_its_data() {
+    let mut bench = Bench::new();
+    let (id, peer) = bench.connection();
+    assert_eq!(bench.reactor.write(id, &[IoSlice::new(b"never read")]), Ok(10));
+    put(&peer, b"goodbye");
+    drop(peer);
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        seen.extend(bench.poll().0.iter().map(|event| (event.kind, event.value)));
+    }
+    assert_eq!(seen, [(EventKind::Data, 7), (EventKind::Error, Errno::CONNRESET.raw_os_error())]);
+    assert_eq!(bench.reactor.write(id, &[IoSlice::new(b"x")]), Err(Errno::PIPE));
+}
+
+#[test]
+fn a_partial_write_is_followed_by_one_writable_event() {
+    let mut bench = Bench::new();
+    let (id, peer) = bench.connection();
+    let bytes: Vec<u8> = (0..4 << 20).map(|index: u32| (index % 251) as u8).collect();
+    let mut sent = bench.reactor.write(id, &[IoSlice::new(&bytes)]).unwrap();
+    assert!(sent < bytes.len());
+    assert_eq!(bench.reactor.write(id, &[IoSlice::new(&bytes[sent..])]), Err(Errno::AGAIN));
+    assert_eq!(bench.poll(), (vec![], false));
+    let mut received = Vec::new();
+    while sent < bytes.len() {
+        received.extend(get(&peer));
+        for event in bench.poll().0 {
+            assert_eq!((event.subject, event.kind), (id.slot(), EventKind::Writable));
+            sent += bench.reactor.write(id, &[IoSlice::new(&bytes[sent..])]).unwrap();
+        }
+    }
+    while received.len() < bytes.len() {
+        received.extend(get(&peer));
+    }
+    assert_eq!(received, bytes);
+    // Nobody waits: what the peer reads from here on wakes us at most once, and is no event.
+    for _ in 0..3 {
+        assert_eq!(bench.poll(), (vec![], false));
+    }
+}
+
+#[test]
+fn slices_are_sent_in_order_with_one_call() {
+    let mut bench = Bench::new();
+    let (id, peer) = bench.connection();
+    let slices = [IoSlice::new(b"one "), IoSlice::new(b""), IoSlice::new(b"two "), IoSlice::new(b"three")];
+    assert_eq!(bench.reactor.write(id, &slices), Ok(13));
+    assert_eq!(get(&peer), b"one two three");
+}
+
+#[test]
+fn a_writer_whose_peer_goes_learns_it() {
+    let mut bench = Bench::new();
+    let (id, peer) = bench.connection();
+    bench.reactor.read_stop(id).unwrap();
+    let bytes = vec![1; 4 << 20];
+    assert!(bench.reactor.write(id, &[IoSlice::new(&bytes)]).unwrap() < bytes.len());
+    drop(peer);
+    let (events, _) = bench.poll();
+    assert_eq!(events.iter().map(|event| event.kind).collect::<Vec<_>>(), [EventKind::Writable]);
+    let failed = bench.reactor.write(id, &[IoSlice::new(b"x")]);
+    assert!(matches!(failed, Err(Errno::PIPE | Errno::CONNRESET)), "{failed:?}");
+}
+
+#[test]
+fn bulk_is_read_into_memory_of_its_own_without_loss() {
+    let mut bench = Bench::new();
+    let (id, peer) = bench.connection();
+    let bytes: Vec<u8> = (0..1 << 20).map(|index: u32| (index / 7) as u8).collect();
+    let sender = std::thread::spawn({
+        let bytes = bytes.clone();
+        move || {
+            rustix::io::ioctl_fionbio(&peer, false).unwrap();
+            let mut sent = 0;
+            while sent < bytes.len() {
+                sent += send(&peer, &bytes[sent..], SendFlags::NOSIGNAL).unwrap();
+            }
+        }
+    });
+    let (received, ended) = bench.read_until(id, |_, ended| ended);
+    sender.join().unwrap();
+    assert!(ended);
+    assert!(received == bytes);
+}
+
+#[test]
+fn bulk_is_asked_for_once_and_small_reads_return_to_the_scratch_memory() {
+    let mut bench = Bench::new();
+    let (id, peer) = bench.connection();
+    put(&peer, &[7; 100_000]);
+    let (events, more) = bench.poll();
+    assert_eq!(events.iter().map(|event| event.kind).collect::<Vec<_>>(), [EventKind::Data, EventKind::Bulk]);
+    assert!(more);
+    let mut memory = vec![0; 64 << 10];
+    assert_eq!(bench.reactor.read(id, &mut memory), Ok(100_000 - (64 << 10)));
+    assert_eq!(bench.reactor.read(id, &mut memory), Err(Errno::AGAIN));
+    assert_eq!(bench.poll(), (vec![], false));
+    put(&peer, b"small");
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        for event in bench.poll().0 {
+            if event.kind == EventKind::Bulk {
+                assert_eq!(bench.reactor.read(id, &mut memory), Ok(5));
+            }
+            seen.push(event.kind);
+        }
+    }
+    put(&peer, b"again");
+    let (events, _) = bench.poll();
+    assert_eq!(bench.data(events[0]), b"again");
+    assert_eq!(bench.reactor.read(id, &mut []), Err(Errno::INVAL));
+}
+
+#[test]
+fn descriptors_sent_unasked_are_closed_and_do_not_stop_the_bytes_behind_them() {
+    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, sendmsg};
+    use std::mem::MaybeUninit;
+    use std::os::fd::AsFd;
+    let mut bench = Bench::new();
+    let (id, peer) = bench.connection();
+    let mut probe = pair();
+    let fds = [probe.0.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    assert!(control.push(SendAncillaryMessage::ScmRights(&fds)));
+    sendmsg(&peer, &[IoSlice::new(b"gift")], &mut control, SendFlags::empty()).unwrap();
+    put(&peer, b" and text");
+    let (bytes, _) = bench.read_until(id, |bytes, _| bytes.len() >= 13);
+    assert_eq!(bytes, b"gift and text");
+    // With both copies gone, the other end of the probe reads its end.
+    let other = std::mem::replace(&mut probe.1, pair().1);
+    drop(probe);
+    let mut byte = [0];
+    assert_eq!(recv(&other, &mut byte[..], RecvFlags::DONTWAIT).map(|(length, _)| length), Ok(0));
+}
+
+#[test]
+fn an_event_for_a_closed_socket_never_reaches_its_successor() {
+    let mut bench = Bench::new();
+    let (first, peer) = bench.connection();
+    put(&peer, b"for the first");
+    bench.reactor.close(first);
+    let (second, _peer) = bench.connection();
+    assert_ne!(first, second);
+    assert_eq!(bench.poll(), (vec![], false));
+    // The slot is let again after a poll, under another generation, and the old id stays void.
+    let (third, _other) = bench.connection();
+    assert_eq!(third.slot(), first.slot());
+    assert_ne!(third.generation(), first.generation());
+    assert_eq!(bench.poll(), (vec![], false));
+    assert_eq!(bench.reactor.write(first, &[IoSlice::new(b"x")]), Err(Errno::BADF));
+    assert_eq!(bench.reactor.read_start(first), Err(Errno::BADF));
+    assert!(!bench.reactor.close(first));
+    assert!(bench.reactor.fd(third).is_ok());
+}
+
+#[test]
+fn closing_with_unread_input_is_a_clean_end_for_the_peer() {
+    let mut bench = Bench::new();
+    let (id, peer) = bench.connection();
+    put(&peer, &[1; 150_000]);
+    bench.reactor.write(id, &[IoSlice::new(b"bye")]).unwrap();
+    bench.reactor.close(id);
+    assert_eq!(get(&peer), b"bye");
+    let mut byte = [0];
+    assert_eq!(recv(&peer, &mut byte[..], RecvFlags::DONTWAIT).map(|(length, _)| length), Ok(0));
+}
+
+#[test]
+fn ending_the_read_side_discards_and_leaves_the_write_side() {
+    let mut bench = Bench::new();
+    let (id, peer) = bench.connection();
+    put(&peer, b"unheard");
+    bench.reactor.shutdown(id, Shutdown::Read).unwrap();
+    assert_eq!(bench.poll(), (vec![], false));
+    assert_eq!(send(&peer, b"x", SendFlags::NOSIGNAL), Err(Errno::PIPE));
+    assert_eq!(bench.reactor.write(id, &[IoSlice::new(b"spoken")]), Ok(6));
+    assert_eq!(get(&peer), b"spoken");
+}
+
+#[test]
+fn a_busy_connection_starves_no_other_and_a_poll_is_bounded() {
+    let mut bench = Bench::new();
+    let (busy, loud) = bench.connection();
+    let quiet: Vec<_> = (0..50).map(|_| bench.connection()).collect();
+    for round in 0..20 {
+        while send(&loud, &[0; 8192], SendFlags::NOSIGNAL).is_ok() {}
+        for (_, peer) in &quiet {
+            put(peer, &[round]);
+        }
+        let mut heard = vec![0; quiet.len()];
+        for _ in 0..2 {
+            let (events, _) = bench.poll();
+            let mut loudness = 0;
+            for event in events {
+                if event.subject == busy.slot() {
+                    loudness += event.value;
+                    if event.kind == EventKind::Bulk {
+                        let mut memory = vec![0; 64 << 10];
+                        bench.reactor.read(busy, &mut memory).unwrap();
+                    }
+                } else if let Some(index) = quiet.iter().position(|(id, _)| id.slot() == event.subject) {
+                    assert_eq!(bench.data(event), [round]);
+                    heard[index] += 1;
+                }
+            }
+            assert!(loudness as usize <= 4 * (64 << 10));
+        }
+        assert!(heard.iter().all(|&times| times == 1), "{heard:?}");
+    }
+}
+
+#[test]
+fn more_connections_than_a_poll_can_report_are_all_served() {
+    let mut bench = Bench::new();
+    let connections: Vec<_> = (0..2000).map(|_| bench.connection()).collect();
+    for (index, (_, peer)) in connections.iter().enumerate() {
+        put(peer, &u32::try_from(index).unwrap().to_le_bytes());
+    }
+    let mut heard = vec![0; connections.len()];
+    let mut polls = 0;
+    while heard.contains(&0) {
+        polls += 1;
+        assert!(polls < 100);
+        for event in bench.poll().0 {
+            let index = u32::from_le_bytes(bench.data(event).try_into().unwrap()) as usize;
+            assert_eq!(connections[index].0.slot(), event.subject);
+            heard[index] += 1;
+        }
+    }
+    assert!(heard.iter().all(|&times| times == 1));
+}
+
+#[test]
+fn a_full_scratch_memory_loses_nothing_and_asks_for_another_poll() {
+    let mut bench = Bench::new();
+    bench.scratch = vec![0; 64 << 10];
+    let connections: Vec<_> = (0..10).map(|_| bench.connection()).collect();
+    for (_, peer) in &connections {
+        put(peer, &[3; 30_000]);
+    }
+    let mut received = 0;
+    let mut polls = 0;
+    loop {
+        let (events, more) = bench.poll();
+        received += events.iter().map(|event| event.value).sum::<i32>();
+        polls += 1;
+        if !more {
+            break;
+        }
+    }
+    assert_eq!(received, 300_000);
+    assert!(polls > 2);
+}
+
+#[test]
+fn a_ring_that_is_too_small_is_refused() {
+    let mut reactor = Reactor::new().unwrap();
+    let mut ring = vec![Event::default(); Reactor::SMALLEST_RING - 1];
+    assert_eq!(reactor.poll(&mut ring, &mut vec![0; SCRATCH]), Err(Errno::INVAL));
+    let mut ring = vec![Event::default(); Reactor::SMALLEST_RING];
+    assert_eq!(reactor.poll(&mut ring, &mut [0; 100]), Err(Errno::INVAL));
+    assert_eq!(reactor.poll(&mut ring, &mut vec![0; SCRATCH]), Ok(Polled { events: 0, more: false }));
+}
+
+#[test]
+fn arrivals_from_another_thread_join_the_reactor() {
+    let mut bench = Bench::new();
+    let mailbox = bench.reactor.mailbox();
+    let (ours, theirs) = pair();
+    std::thread::spawn(move || {
+        let outcome = Ok((ours, Role::Connection));
+        assert!(mailbox.deliver(Arrival { request: 7, outcome }).is_ok());
+        assert!(mailbox.deliver(Arrival { request: 8, outcome: Err(Errno::CONNREFUSED) }).is_ok());
+    })
+    .join()
+    .unwrap();
+    let (events, more) = bench.poll();
+    assert_eq!((events.len(), more), (2, false));
+    assert_eq!((events[0].subject, events[0].kind), (7, EventKind::Completed));
+    let refused = -Errno::CONNREFUSED.raw_os_error();
+    assert_eq!((events[1].subject, events[1].kind, events[1].value), (8, EventKind::Completed, refused));
+    let bits = (u64::from(events[0].detail) << 21) | events[0].value as u64;
+    bench.reactor.write(Id::from_bits(bits), &[IoSlice::new(b"joined")]).unwrap();
+    assert_eq!(get(&theirs), b"joined");
+}
+
+#[test]
+fn a_full_mailbox_gives_back_and_a_closed_one_closes_what_comes() {
+    let mut bench = Bench::new();
+    let mailbox = bench.reactor.mailbox();
+    for request in 0..Mailbox::CAPACITY as u32 {
+        assert!(mailbox.deliver(Arrival { request, outcome: Err(Errno::PERM) }).is_ok());
+    }
+    let (ours, theirs) = pair();
+    let refused = mailbox.deliver(Arrival { request: 1, outcome: Ok((ours, Role::Connection)) }).unwrap_err();
+    let mut requests = Vec::new();
+    loop {
+        let (events, more) = bench.poll();
+        requests.extend(events.iter().map(|event| event.subject));
+        if !more {
+            break;
+        }
+    }
+    assert_eq!(requests, (0..Mailbox::CAPACITY as u32).collect::<Vec<_>>());
+    drop(bench);
+    assert!(mailbox.deliver(refused).is_ok());
+    let mut byte = [0];
+    assert_eq!(recv(&theirs, &mut byte[..], RecvFlags::DONTWAIT).map(|(length, _)| length), Ok(0));
+}
