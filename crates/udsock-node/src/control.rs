@@ -58,7 +58,8 @@ impl Requests {
     ) -> Result<(), Errno> {
         // A timeout beyond what the clock can name is none.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        self.run(request, Role::Connection, async move { udsock::connect_fd(&address, deadline).await })
+        // Its place in the queue is taken here: newcomers of this thread stand behind it.
+        self.run(request, Role::Connection, udsock::connect_in_turn(address, deadline))
     }
 
     /// Binds and listens: on a thread that may block, because a file system may.

@@ -45,6 +45,8 @@ impl Listener {
                     return Ok(fd);
                 }
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
+                // Linux wants a descriptor before it looks whether anybody is there.
+                Err(errno) if is_shortage(errno) && !self.is_acceptable() => return Err(Errno::AGAIN),
                 Err(errno) if is_shortage(errno) => {
                     let length = self
                         .pause

@@ -143,4 +143,8 @@ fn without_descriptors_a_listener_pauses_and_goes_on_when_one_closes() {
         served += 1;
     }
     assert_eq!(served, 10);
+    // With nobody there, a shortage is nothing to wait out.
+    while rustix::io::fcntl_dupfd_cloexec(reactor.fd(id).unwrap(), 0).map(std::mem::forget).is_ok() {}
+    assert_eq!(reactor.accept(id), Err(Errno::AGAIN));
+    assert_eq!(reactor.paused_for(id), Ok(None));
 }

@@ -117,10 +117,36 @@ pub async fn connect_fd(address: &Address, deadline: Option<Instant>) -> io::Res
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
         outcome => return outcome,
     }
-    match deadline {
-        None => wait(address).await,
-        Some(deadline) => {
-            timeout_at(deadline, wait(address)).await.unwrap_or_else(|_| Err(errno(libc::ETIMEDOUT)))
+    connect_in_turn(address.clone(), deadline).await
+}
+
+/// Joins those who wait for an address, now and not at the first poll, and connects when its turn has come.
+///
+/// For callers that have had `EAGAIN` from [`try_connect`]: from this call on, that answers `EAGAIN` to newcomers.
+/// Turns come in the order of the first polls.
+///
+/// # Errors
+///
+/// Those of [`connect()`].
+///
+/// # Cancel safety
+///
+/// That of [`connect()`].
+///
+/// # Panics
+///
+/// When polled outside a tokio runtime with time enabled.
+pub fn connect_in_turn(
+    address: Address,
+    deadline: Option<Instant>,
+) -> impl Future<Output = io::Result<OwnedFd>> + Send + 'static {
+    let place = Place::take(address);
+    async move {
+        match deadline {
+            None => wait(place).await,
+            Some(deadline) => {
+                timeout_at(deadline, wait(place)).await.unwrap_or_else(|_| Err(errno(libc::ETIMEDOUT)))
+            }
         }
     }
 }
@@ -130,15 +156,14 @@ pub(crate) fn into_stream(connection: OwnedFd) -> io::Result<UnixStream> {
     UnixStream::from_std(StdUnixStream::from(connection)).map_err(numbered)
 }
 
-/// Queues for `address`, then tries until the answer is not "full".
-async fn wait(address: &Address) -> io::Result<OwnedFd> {
-    let place = Place::take(address);
+/// Waits its turn, then tries until the answer is not "full".
+async fn wait(place: Place) -> io::Result<OwnedFd> {
     // Declared after the place, so dropped before it: the next in the queue has its turn before the queue can
     // vanish.
     let _turn = place.turn().await;
     let mut pauses = Pauses::new();
     loop {
-        match attempt(address) {
+        match attempt(place.address()) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(pauses.next_pause()).await,
             outcome => return outcome,
         }

@@ -7,7 +7,7 @@
 //! * [`PeerCredentials`]: who is at the other end.
 //!
 //! Established connections are tokio's own [`UnixStream`](tokio::net::UnixStream). The functions named
-//! [`try_connect`], [`connect_fd`] and [`bind`] deal in plain descriptors, for programs that have a reactor
+//! [`try_connect`], [`connect_in_turn`], [`connect_fd`] and [`bind`] deal in plain descriptors, for programs that have a reactor
 //! of their own; [`AcceptBackoff`], [`is_exhaustion`] and [`descriptor_closed`] are what their accept loops
 //! need.
 //!
@@ -48,6 +48,6 @@ mod sys;
 
 pub use address::{Address, AddressError, MAX_PATHNAME};
 pub use backoff::{AcceptBackoff, descriptor_closed, is_exhaustion};
-pub use connect::{connect, connect_fd, try_connect};
+pub use connect::{connect, connect_fd, connect_in_turn, try_connect};
 pub use listener::{Listener, bind};
 pub use peer::PeerCredentials;

@@ -167,7 +167,7 @@ impl Listener {
             match take(self.as_fd()) {
                 // Nothing may be awaited from here on: the connection has left the kernel's queue.
                 Ok(connection) => return into_stream(connection),
-                // Linux answers EAGAIN for a listener that is shut down, and tokio never clears this readiness.
+                // Linux says EAGAIN for a listener that is shut down, too; tokio never clears this readiness.
                 Err(Errno::AGAIN) if cached.ready().is_read_closed() => return Err(errno(libc::EINVAL)),
                 Err(Errno::AGAIN) => cached.clear_ready(),
                 Err(error) if is_exhaustion(error.raw_os_error()) => {

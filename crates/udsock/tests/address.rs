@@ -7,7 +7,7 @@ use std::fs::File;
 use std::net::TcpListener;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 
-use common::{Directory, when_free};
+use common::Directory;
 use udsock::{Address, MAX_PATHNAME, bind, try_connect};
 
 #[test]
@@ -35,7 +35,7 @@ fn an_abstract_name_of_every_length_is_bound_and_reported_exactly() {
         let unique = format!("{}\0address", std::process::id()).into_bytes();
         let name: Vec<u8> = unique.into_iter().cycle().take(length).collect();
         let address = Address::abstract_name(&name).unwrap();
-        let listener = when_free(|| bind(&address, 1));
+        let listener = common::when_free(|| bind(&address, 1));
         assert_eq!(Address::local(&listener).unwrap(), address);
         let client = try_connect(&address).unwrap();
         assert_eq!(Address::peer(&client).unwrap(), address);

@@ -3,12 +3,9 @@
 
 mod common;
 
-use std::io;
 use std::pin::pin;
-use std::sync::Arc;
-use std::time::Duration;
 
-use common::{Directory, Probe, fill, is_close_on_exec, is_nonblocking, settle, soon};
+use common::{Directory, Probe, is_close_on_exec, is_nonblocking, soon};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 use udsock::{Address, Listener, bind, connect, connect_fd, try_connect};
@@ -74,6 +71,11 @@ fn a_future_may_move_between_threads() {
 // Only Linux tells a full backlog from a missing listener.
 #[cfg(target_os = "linux")]
 mod full_backlog {
+    use std::io;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::common::{fill, settle};
     use super::*;
 
     #[tokio::test]

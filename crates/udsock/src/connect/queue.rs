@@ -9,8 +9,9 @@ use tokio::sync::{Mutex as FairMutex, MutexGuard as Turn};
 
 use crate::address::Address;
 
-/// How many [`Place`]s there are, over all addresses. Spares connections the map's lock while nobody waits.
-static WAITING: AtomicUsize = AtomicUsize::new(0);
+/// How many queues the map has, as of when its lock was last released. Spares connections the lock while
+/// nobody waits.
+static IN_USE: AtomicUsize = AtomicUsize::new(0);
 
 static QUEUES: Mutex<BTreeMap<Address, Queue>> = Mutex::new(BTreeMap::new());
 
@@ -22,24 +23,29 @@ struct Queue {
 
 /// Whether anybody of this process waits for `address`.
 pub(super) fn is_waited_for(address: &Address) -> bool {
-    WAITING.load(Ordering::Acquire) != 0 && queues().contains_key(address)
+    IN_USE.load(Ordering::Acquire) != 0 && queues().contains_key(address)
 }
 
 /// A place in the queue for an address. Dropping it gives it up, and the last one takes the queue along.
-pub(super) struct Place<'a> {
-    address: &'a Address,
+pub(super) struct Place {
+    address: Address,
     turn: Arc<FairMutex<()>>,
 }
 
-impl<'a> Place<'a> {
-    pub(super) fn take(address: &'a Address) -> Self {
+impl Place {
+    pub(super) fn take(address: Address) -> Self {
         let mut queues = queues();
         let queue = queues
             .entry(address.clone())
             .or_insert_with(|| Queue { turn: Arc::new(FairMutex::new(())), places: 0 });
         queue.places += 1;
-        WAITING.fetch_add(1, Ordering::Release);
-        Self { address, turn: Arc::clone(&queue.turn) }
+        let turn = Arc::clone(&queue.turn);
+        IN_USE.store(queues.len(), Ordering::Release);
+        Self { address, turn }
+    }
+
+    pub(super) fn address(&self) -> &Address {
+        &self.address
     }
 
     /// Waits until all earlier places are gone. The order is that of the first polls.
@@ -50,16 +56,16 @@ impl<'a> Place<'a> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         let mut queues = queues();
-        if let Some(queue) = queues.get_mut(self.address) {
+        if let Some(queue) = queues.get_mut(&self.address) {
             queue.places -= 1;
             if queue.places == 0 {
-                queues.remove(self.address);
+                queues.remove(&self.address);
             }
         }
-        WAITING.fetch_sub(1, Ordering::Release);
+        IN_USE.store(queues.len(), Ordering::Release);
     }
 }
 
@@ -84,21 +90,23 @@ mod tests {
     fn a_queue_exists_while_somebody_has_a_place() {
         let here = address("queue-exists");
         assert!(!is_waited_for(&here));
-        let first = Place::take(&here);
-        let second = Place::take(&here);
+        let first = Place::take(here.clone());
+        let second = Place::take(here.clone());
         assert!(is_waited_for(&here));
         assert!(!is_waited_for(&address("queue-elsewhere")));
         drop(first);
         assert!(is_waited_for(&here));
         drop(second);
         assert!(!is_waited_for(&here));
-        assert!(!queues().contains_key(&here));
+        let queues = queues();
+        assert!(!queues.contains_key(&here));
+        assert_eq!(IN_USE.load(Ordering::Acquire), queues.len());
     }
 
     #[tokio::test]
     async fn turns_come_in_order_and_skip_those_who_left() {
         let here = address("queue-order");
-        let places: Vec<_> = (0..4).map(|_| Place::take(&here)).collect();
+        let places: Vec<_> = (0..4).map(|_| Place::take(here.clone())).collect();
         let mut turns: Vec<_> = places.iter().map(|place| Box::pin(place.turn())).collect();
         let mut log = Vec::new();
         let first = turns.remove(0).await;
@@ -123,7 +131,7 @@ mod tests {
         });
         assert!(poisoner.join().is_err());
         let here = address("queue-poison");
-        let place = Place::take(&here);
+        let place = Place::take(here.clone());
         assert!(is_waited_for(&here));
         drop(place);
         assert!(!is_waited_for(&here));
