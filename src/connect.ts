@@ -2,7 +2,7 @@ import { AsyncResource } from 'node:async_hooks'
 import { constants } from 'node:os'
 import { engine } from './engine.js'
 import { abortError, systemError } from './errors.js'
-import { resolvePath, type UnixSocketPath } from './path.js'
+import { keepPath, resolvePath, type UnixSocketPath } from './path.js'
 import { Connection, type SocketOptions, UnixSocket } from './socket.js'
 import { refuseOptions, validateMilliseconds, validateSignal, validateSocketOptions } from './validate.js'
 
@@ -35,7 +35,7 @@ export async function connect(path: UnixSocketPath, options?: ConnectOptions): P
   const signal = options?.signal
   if (signal?.aborted === true) throw abortError(signal)
 
-  const remotePath = path instanceof Uint8Array ? Uint8Array.from(path) : path
+  const remotePath = keepPath(path)
   const resource = new AsyncResource('UnixSocket')
   const made = (id: number): UnixSocket =>
     new UnixSocket(new Connection(own, id, options ?? {}, resource, { remotePath }))

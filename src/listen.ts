@@ -3,7 +3,7 @@ import { unlink } from 'node:fs/promises'
 import { type Engine, engine } from './engine.js'
 import { abortError, systemError } from './errors.js'
 import { Listening, UnixListener } from './listener.js'
-import { resolvePath, type ResolvedPath, type UnixSocketPath } from './path.js'
+import { keepPath, resolvePath, type ResolvedPath, type UnixSocketPath } from './path.js'
 import { type SocketOptions } from './socket.js'
 import { refuseOptions, validateInteger, validateSignal, validateSocketOptions } from './validate.js'
 
@@ -35,7 +35,7 @@ export async function listen(path: UnixSocketPath, options?: ListenOptions): Pro
   const signal = options?.signal
   if (signal?.aborted) throw abortError(signal)
 
-  const given = path instanceof Uint8Array ? Uint8Array.from(path) : path
+  const given = keepPath(path)
   const resource = new AsyncResource('UnixListener')
   const id = await bind(own, address, options?.backlog ?? 4)
   if (signal?.aborted) {

@@ -1,5 +1,6 @@
 import { readlinkSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { types } from 'node:util'
 import { invalidType, invalidValue, outOfRange } from './errors.js'
 
 /**
@@ -65,7 +66,7 @@ export function resolvePath(path: unknown): ResolvedPath {
     if (path.protocol !== 'file:') throw invalidValue('path', `a ${path.protocol} URL does not name a file`)
     return resolvePath(fileURLToPath(path))
   }
-  if (path instanceof Uint8Array) {
+  if (types.isUint8Array(path)) {
     const bytes = Buffer.from(path)
     return bytes[0] === 0 ? abstract(bytes) : pathname(bytes)
   }
@@ -73,6 +74,11 @@ export function resolvePath(path: unknown): ResolvedPath {
   if (!path.isWellFormed())
     throw invalidValue('path', 'it contains half of a surrogate pair, which no bytes stand for')
   return pathname(Buffer.from(path))
+}
+
+/** A path as its giver meant it, whatever happens to the bytes later. */
+export function keepPath(path: UnixSocketPath): UnixSocketPath {
+  return types.isUint8Array(path) ? Uint8Array.from(path) : path
 }
 
 /** Would `connect()` and `listen()` accept this value as a path here? Never throws, never touches the file system. */
@@ -92,7 +98,7 @@ export function isUnixSocketPath(value: unknown): value is UnixSocketPath {
  * @throws ERR_OUT_OF_RANGE beyond 107 bytes; ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE.
  */
 export function abstractName(name: string | Uint8Array): Uint8Array {
-  if (typeof name !== 'string' && !(name instanceof Uint8Array)) {
+  if (typeof name !== 'string' && !types.isUint8Array(name)) {
     throw invalidType('name', 'a string or a Uint8Array', name)
   }
   if (typeof name === 'string' && !name.isWellFormed()) {

@@ -1,6 +1,7 @@
 import { type AsyncResource } from 'node:async_hooks'
 import { constants } from 'node:os'
 import { Duplex } from 'node:stream'
+import { types } from 'node:util'
 import { INTERNAL } from './binding.js'
 import { type Endpoint, type Engine, Kind, type Writer } from './engine.js'
 import { bufferChanged, illegalConstructor, internalError, streamDestroyed, systemError } from './errors.js'
@@ -22,6 +23,8 @@ export interface SocketOptions {
   /** Bytes that each direction buffers before it asks for patience. Default 65,536. */
   highWaterMark?: number | undefined
 }
+
+const { isUint8Array } = types
 
 type Callback = (error?: Error | null) => void
 
@@ -143,7 +146,7 @@ export class UnixSocket extends Duplex implements Endpoint, Writer {
     // After the end, the stream makes the error; what it then ignores must not get into the outbox.
     if (!this.writable) return super.write(chunk, encoding as BufferEncoding, callback)
     this.#gather()
-    const bytes = chunk instanceof Uint8Array ? chunk : undefined
+    const bytes = isUint8Array(chunk) ? chunk : undefined
     const substitute = bytes === undefined ? chunk : this.#outbox.substitute(bytes)
     const more = super.write(substitute, encoding as BufferEncoding, callback)
     this.#outbox.keep(bytes, substitute)
@@ -229,17 +232,18 @@ export class UnixSocket extends Duplex implements Endpoint, Writer {
    * The writable side goes on; the socket closes once both directions have. Source: SHUT_RD of shutdown(2).
    */
   closeRead(): void {
-    if (this.#readClosed || !this.#open) return
+    if (!this.#open || this.readableEnded) return
     // The end that this makes is not the peer's, so it never ends the writable side.
     this.allowHalfOpen = true
+    const ended = this.#readClosed
+    this.#readClosed = true
     this.#stopReading()
     this.#engine.raw.shutdown(this.#id, 0)
-    if (this.readableEnded) return
     // What the stream buffers must not reach its readers any more.
     this.emit = () => false
     while (this.read() !== null);
     Reflect.deleteProperty(this, 'emit')
-    this.#endReading()
+    if (!ended) this.push(null)
     this.read(0)
   }
 

@@ -1,0 +1,7 @@
+// Sends a line and prints what comes back: `node examples/echo-client.js [path] [text]`
+import { connect } from 'udsock'
+
+const [path = 'echo.sock', text = 'hello'] = process.argv.slice(2)
+const socket = await connect(path, { timeout: 1000 })
+socket.end(`${text}\n`)
+for await (const chunk of socket) process.stdout.write(chunk)
