@@ -98,22 +98,17 @@ export class Outbox {
     if (!this.#pure) this.#push(chunk)
   }
 
-  /** Sends what was handed over: 0 when the kernel has all of it, 1 when the rest waits for room, or a negative errno. */
+  /** Sends what was just handed over: 0 when the kernel has all of it, 1 when the rest waits for room, or a negative errno. */
   send(): number {
-    if (this.#slices.length > 0) return this.#sendSlices()
-    const length = this.#filled
-    if (length === 0) return 0
-    const sent = this.#engine.raw.write(this.#id, this.#memory!, 0, length)
-    if (sent === length) {
-      this.#sent += sent
-      this.#release()
-      return 0
-    }
-    if (sent < 0 && sent !== wouldBlock) return sent
-    this.#pushCopies(0, length)
-    this.#advance(Math.max(sent, 0))
-    this.#detain()
-    return 1
+    const result = this.#slices.length === 0 ? this.#sendCopies() : this.#sendSlices()
+    if (result === 1) this.#detain()
+    this.#release()
+    return result
+  }
+
+  /** Goes on with what waits; answers as `send`. What was written meanwhile is the stream's to hand over afterwards. */
+  resume(): number {
+    return this.#sendSlices()
   }
 
   /** Nothing more will be sent. */
@@ -133,18 +128,27 @@ export class Outbox {
     if (end > start) this.#push(this.#memory!.subarray(start, end))
   }
 
+  #sendCopies(): number {
+    const length = this.#filled
+    if (length === 0) return 0
+    const sent = this.#engine.raw.write(this.#id, this.#memory!, 0, length)
+    if (sent === length) {
+      this.#sent += sent
+      return 0
+    }
+    if (sent < 0 && sent !== wouldBlock) return sent
+    this.#pushCopies(0, length)
+    this.#advance(Math.max(sent, 0))
+    return 1
+  }
+
   #sendSlices(): number {
-    do {
+    while (this.#slices.length > 0) {
       const count = Math.min(this.#slices.length, slicesPerSend)
       const sent = this.#engine.raw.writev(this.#id, this.#slices, this.#lengths, count, this.#skip)
       if (sent < 0 && sent !== wouldBlock) return sent
-      const finished = this.#advance(Math.max(sent, 0))
-      if (finished < count) {
-        this.#detain()
-        return 1
-      }
-    } while (this.#slices.length > 0)
-    this.#release()
+      if (this.#advance(Math.max(sent, 0)) < count) return 1
+    }
     return 0
   }
 
@@ -161,7 +165,7 @@ export class Outbox {
     return finished
   }
 
-  /** What has to wait leaves the shared memory; small chunks stay as they were when they were written. */
+  /** What has to wait leaves the outbox's memory; small chunks stay as they were when they were written. */
   #detain(): void {
     for (let index = 0; index < this.#slices.length; index++) {
       const slice = this.#slices[index]!

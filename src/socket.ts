@@ -173,12 +173,12 @@ export class UnixSocket extends Duplex implements Endpoint, Writer {
 
   override _write(chunk: Uint8Array, _encoding: BufferEncoding, callback: Callback): void {
     this.#outbox.loadOne(chunk)
-    this.#transmit(callback)
+    this.#settle(this.#outbox.send(), callback)
   }
 
   override _writev(chunks: { chunk: Uint8Array; encoding: BufferEncoding }[], callback: Callback): void {
     this.#outbox.load(chunks)
-    this.#transmit(callback)
+    this.#settle(this.#outbox.send(), callback)
   }
 
   /** Everything is in the kernel: the stream calls this after the last write's callback. */
@@ -196,26 +196,25 @@ export class UnixSocket extends Duplex implements Endpoint, Writer {
     this.#engine.dirty(this)
   }
 
-  #transmit(callback: Callback): void {
-    const result = this.#outbox.send()
+  /** Settles `callback` with what a send came to, or keeps it until there is room. */
+  #settle(result: number, callback: Callback): void {
     this.#touch()
     if (result === 0) {
       callback()
     } else if (result === 1) {
       this.#waiting = callback
-      this.#holdIfBusy()
     } else {
       this.#outbox.discard()
       callback(writeError(result))
     }
+    this.#holdIfBusy()
   }
 
   #resume(): void {
     const callback = this.#waiting
     if (callback === undefined) return
     this.#waiting = undefined
-    this.#transmit(callback)
-    this.#holdIfBusy()
+    this.#settle(this.#outbox.resume(), callback)
   }
 
   /* ---------------------------------------------------------------- reading */

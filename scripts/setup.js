@@ -1,0 +1,111 @@
+// What `npm start`, `npm test` and `npm run bench` need first: the tools, the npm packages, a release build.
+// Old versions of Node have to get far enough here to be told that they are old.
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { command, root } from './command.js'
+import { row, timed } from './progress.js'
+
+export { root }
+
+/** Set-up cannot go on; the message says why and what to do. */
+export class SetupError extends Error {}
+
+const read = file => readFileSync(join(root, file), 'utf8')
+
+const parse = version => version.split('.').map(Number)
+
+function atLeast(version, minimum) {
+  const [major, minor] = parse(version)
+  const [wantedMajor, wantedMinor] = parse(minimum)
+  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor)
+}
+
+function checkNode() {
+  const minimum = JSON.parse(read('package.json')).engines.node.replace('>=', '')
+  if (atLeast(process.versions.node, minimum)) return
+  throw new SetupError(
+    `Node.js ${minimum} or later is needed, this is ${process.versions.node}: get one from https://nodejs.org`,
+  )
+}
+
+/** A fresh rustup is on the PATH of the next login only. */
+function findCargo() {
+  const bin = join(process.env.CARGO_HOME || join(homedir(), '.cargo'), 'bin')
+  if (existsSync(bin)) process.env.PATH = `${process.env.PATH}${delimiter}${bin}`
+}
+
+async function checkRust() {
+  const minimum = /^rust-version = "([\d.]+)"/m.exec(read('Cargo.toml'))[1]
+  const versions = []
+  for (const tool of ['rustc', 'cargo']) {
+    const { code, stdout, output } = await command(tool, ['--version'])
+    const version = /\d+\.\d+\.\d+/.exec(stdout)?.[0]
+    if (code !== 0 || version === undefined) {
+      throw new SetupError(
+        `${tool} is missing: install Rust ${minimum} or later, see https://rustup.rs\n${output.trim()}`,
+      )
+    }
+    if (!atLeast(version, minimum)) {
+      throw new SetupError(
+        `${tool} ${minimum} or later is needed, this is ${version}: \`rustup update\`, see https://rustup.rs`,
+      )
+    }
+    versions.push(`${tool} ${version}`)
+  }
+  return versions.join(', ')
+}
+
+async function step(log, name, file, args) {
+  const [{ code, output }, elapsed] = await timed(name, () => command(file, args))
+  if (code !== 0) {
+    throw new SetupError(`${name} failed: ${[file, ...args].join(' ')}\n\n${output.trim()}`)
+  }
+  log(row(name, 'done', elapsed))
+}
+
+/** Installs the npm packages unless node_modules was made here, from this very lock file, for this kind of machine. */
+async function install(log) {
+  const lockFile = read('package-lock.json')
+  const hash = createHash('sha256').update(lockFile).digest('hex')
+  const wanted = `${process.platform} ${process.arch} ${hash}\n`
+  const stamp = join(root, 'node_modules', '.udsock-setup')
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return
+
+  // Said explicitly: NODE_ENV=production would leave the build tools out, and `npm --silent test` would hide why npm failed.
+  const options = ['--no-audit', '--no-fund', '--include=dev', '--loglevel=warn']
+  await step(log, 'npm install', 'npm', ['install', ...options])
+  if (read('package-lock.json') !== lockFile) {
+    throw new SetupError(
+      'npm install changed package-lock.json: look at `git diff package-lock.json`, commit it or restore it, and run this again',
+    )
+  }
+  writeFileSync(stamp, wanted)
+}
+
+/**
+ * Checks the tools, installs the npm packages where needed, builds; one line per step goes to `log`.
+ * UDSOCK_SKIP_BUILD=1 takes the build that is there. Throws SetupError.
+ */
+export async function prepare({ log = console.log } = {}) {
+  checkNode()
+  findCargo()
+  const skipBuild = Boolean(process.env.UDSOCK_SKIP_BUILD)
+  const rust = skipBuild ? 'build skipped (UDSOCK_SKIP_BUILD)' : await checkRust()
+  log(`Setting up: node ${process.versions.node}, ${rust}`)
+  await install(log)
+  if (skipBuild) return
+  await step(log, 'build native (release)', 'npm', ['run', '--loglevel=warn', 'build:native'])
+  await step(log, 'build TypeScript', 'npm', ['run', '--loglevel=warn', 'build:ts'])
+}
+
+/** prepare(), but a failure is printed and ends the process with code 1. */
+export async function setup(options) {
+  try {
+    await prepare(options)
+  } catch (error) {
+    console.error(error instanceof SetupError ? `\n${error.message}` : error)
+    process.exit(1)
+  }
+}
