@@ -53,7 +53,8 @@ export class Engine {
   readonly #endpoints: (Endpoint | undefined)[] = []
   readonly #requests = new Map<number, (idOrErrno: number) => void>()
   #lastRequest = 0
-  #dirty: Writer[] = []
+  readonly #dirty: (Writer | undefined)[] = []
+  #dirtyCount = 0
   #holds = 0
   #inTurn = false
   #pulls = 0
@@ -86,9 +87,9 @@ export class Engine {
 
   /** Sends what `writer` gathered at the end of the turn, or outside one with the microtasks. */
   dirty(writer: Writer): void {
-    const count = this.#dirty.push(writer)
-    if (count >= dirtyLimit) this.#flush()
-    else if (count === 1 && !this.#inTurn) void settled.then(this.#flush)
+    this.#dirty[this.#dirtyCount++] = writer
+    if (this.#dirtyCount >= dirtyLimit) this.#flush()
+    else if (this.#dirtyCount === 1 && !this.#inTurn) void settled.then(this.#flush)
   }
 
   /** Keeps the process alive until `release()`. */
@@ -198,15 +199,17 @@ export class Engine {
 
   readonly #flush = (): void => {
     const dirty = this.#dirty
-    if (dirty.length === 0) return
-    this.#dirty = []
-    for (const writer of dirty) {
+    // Also those that become dirty meanwhile. The array is kept: growing a new one each turn shows in ping.
+    for (let index = 0; index < this.#dirtyCount; index++) {
+      const writer = dirty[index]
+      dirty[index] = undefined
       try {
-        writer.flush()
+        writer?.flush()
       } catch (error) {
         this.#uncaught(error)
       }
     }
+    this.#dirtyCount = 0
   }
 }
 

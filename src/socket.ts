@@ -145,12 +145,22 @@ export class UnixSocket extends Duplex implements Endpoint, Writer {
   override write(chunk: unknown, encoding?: BufferEncoding | Callback, callback?: Callback): boolean {
     // After the end, the stream makes the error; what it then ignores must not get into the outbox.
     if (!this.writable) return super.write(chunk, encoding as BufferEncoding, callback)
-    this.#gather()
+    const first = !this.#gathering
+    // Corked, the stream only buffers: nothing is handed over before the outbox has it. Users may have uncorked.
+    if (first || this.writableCorked === 0) super.cork()
     const bytes = isUint8Array(chunk) ? chunk : undefined
     const substitute = bytes === undefined ? chunk : this.#outbox.substitute(bytes)
-    const more = super.write(substitute, encoding as BufferEncoding, callback)
+    let more
+    try {
+      more = super.write(substitute, encoding as BufferEncoding, callback)
+    } catch (error) {
+      if (first) super.uncork()
+      throw error
+    }
     this.#outbox.keep(bytes, substitute)
+    this.#gathering = true
     if ((bytes !== undefined && bytes.length > smallChunk) || this.#outbox.isFilling) this.flush()
+    else if (first) this.#engine.dirty(this)
     return more
   }
 
@@ -186,14 +196,6 @@ export class UnixSocket extends Duplex implements Endpoint, Writer {
     // It fails only if the peer is gone, and then there is nobody to tell.
     this.#engine.raw.shutdown(this.#id, 1)
     callback()
-  }
-
-  #gather(): void {
-    if (this.#gathering && this.writableCorked > 0) return
-    super.cork()
-    if (this.#gathering) return
-    this.#gathering = true
-    this.#engine.dirty(this)
   }
 
   /** Settles `callback` with what a send came to, or keeps it until there is room. */
