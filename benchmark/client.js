@@ -1,0 +1,132 @@
+// The client process: runs one workload and prints one JSON line. Over the process channel it says when the measured
+// window begins and ends, and, when asked to, how far it is.
+import { Arrivals, HashedArrivals, Pattern } from './pattern.js'
+import { transport } from './transport.js'
+import { demonstrations, workloads } from './workloads.js'
+
+/**
+ * `seconds` are measured after a warm-up of a tenth of that; `count` instead makes so many operations, once.
+ * `hashed` replaces the workload's bytes and compares SHA-256 digests after each step, which is as long as the pattern
+ * at most. `live` reports ten times a second.
+ */
+const { workload: id, transport: name, address, seconds, count, hashed, live } = JSON.parse(process.argv[2])
+
+const workload = workloads[id] ?? demonstrations[id]
+const bytes = hashed ?? workload.bytes
+const pattern = bytes && new Pattern(bytes.size, bytes.slices)
+const clock = {
+  started: 0,
+  restart() {
+    this.started = performance.now()
+  },
+  lap() {
+    return performance.now() - this.started
+  },
+}
+const total = { operations: 0, milliseconds: 0, failures: {}, latencies: [] }
+let measuring = false
+let highWaterMark
+
+/** Count, median, 99th percentile and maximum of every sample, in microseconds. */
+function quantiles(parts) {
+  const sorted = new Float64Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let offset = 0
+  for (const part of parts) {
+    sorted.set(part, offset)
+    offset += part.length
+  }
+  if (sorted.length === 0) return undefined
+  sorted.sort()
+  const at = part => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] * 1000
+  return { samples: sorted.length, p50: at(0.5), p99: at(0.99), max: at(1) }
+}
+
+/** What has been measured and checked so far. */
+function summary(opened) {
+  return {
+    operations: total.operations,
+    seconds: total.milliseconds / 1000,
+    latency: quantiles(total.latencies),
+    failures: total.failures,
+    highWaterMark,
+    bytes: opened.checkers.reduce((sum, checker) => sum + checker.bytes, 0),
+  }
+}
+
+/** Tells the runner where the measured window begins or ends, and waits until it has asked the server for its CPU time. */
+function mark(type) {
+  return new Promise(resolve => {
+    process.once('message', resolve)
+    process.send({ type })
+  })
+}
+
+async function timedStep(opened, operations) {
+  clock.restart()
+  const result = await opened.step(operations, clock)
+  const milliseconds = result.elapsed ?? clock.lap()
+  for (const checker of opened.checkers) checker.finish()
+  return { ...result, milliseconds }
+}
+
+/** Steps of growing size until a tenth of the run is over; returns operations per millisecond. */
+async function warmUp(opened, longest) {
+  let operations = workload.fixed ? workload.fixed / 10 : 1
+  let spent = 0
+  let rate
+  while (spent < seconds * 100) {
+    const step = await timedStep(opened, operations)
+    spent += step.milliseconds
+    rate = step.operations / step.milliseconds
+    operations = Math.max(1, Math.min(operations * 8, longest, Math.ceil(rate * seconds * 50)))
+  }
+  return rate
+}
+
+async function measure(opened) {
+  const longest = hashed?.slices ?? Infinity
+  const rate = count ?? (await warmUp(opened, longest))
+  const goal = count ? 0 : seconds * 1000
+  // Where steps are much shorter than the run, checking between them must not take for ever.
+  const latest = performance.now() + 2 * goal
+
+  await mark('begin')
+  measuring = true
+  const before = process.cpuUsage()
+  do {
+    const aim = live ? 100 : goal - total.milliseconds
+    const step = await timedStep(
+      opened,
+      count ?? workload.fixed ?? Math.min(longest, Math.ceil(rate * aim * 1.05)),
+    )
+    total.operations += step.operations
+    total.milliseconds += step.milliseconds
+    if (step.latencies) total.latencies.push(step.latencies)
+    for (const [code, times] of Object.entries(step.failures ?? {}))
+      total.failures[code] = (total.failures[code] ?? 0) + times
+    if (live) process.send({ type: 'progress', ...summary(opened) })
+  } while (total.milliseconds < goal && performance.now() < latest)
+  const { user, system } = process.cpuUsage(before)
+  await mark('end')
+  return { ...summary(opened), cpu: user + system }
+}
+
+process.on('disconnect', () => process.exit(1))
+const { connect } = await transport(name)
+const opened = await workload.run({
+  async connect() {
+    const socket = await connect(address)
+    highWaterMark ??= socket.writableHighWaterMark
+    return socket
+  },
+  transport: name,
+  pattern,
+  arrivals: () => (hashed ? new HashedArrivals(pattern.data) : new Arrivals(pattern.data)),
+  every: () => (measuring ? 16 : 1),
+})
+const result = await measure(opened)
+await opened.close()
+console.log(JSON.stringify(result))
+// Nothing may keep the process alive now.
+process.removeAllListeners('disconnect')
+process.disconnect()

@@ -1,0 +1,158 @@
+// What is measured. A workload names the server's role, the bytes that travel, how its result is read, and how many
+// operations `--quick` makes of it; `run` opens the client's connections and returns step(count).
+import { large, receive, send } from './bulk.js'
+import { churn, storm } from './connections.js'
+import { echo, ping, pingMany, pipeline, pipelineCorked } from './messages.js'
+import { http } from './requests.js'
+
+const KiB = 1024
+const MiB = 1024 * KiB
+const GiB = 1024 * MiB
+
+// A figure: `read` takes what a client returns, `better` says which way is up.
+const p50 = { name: 'p50', unit: 'µs', better: 'lower', read: result => result.latency.p50 }
+const p99 = { name: 'p99', unit: 'µs', better: 'lower', read: result => result.latency.p99 }
+const rate = unit => ({
+  name: 'rate',
+  unit,
+  better: 'higher',
+  read: result => result.operations / result.seconds,
+})
+const throughput = size => ({
+  name: 'throughput',
+  unit: 'GiB/s',
+  better: 'higher',
+  read: result => (result.operations * size) / GiB / result.seconds,
+})
+const perOperation = {
+  name: 'CPU',
+  unit: 'µs/op',
+  better: 'lower',
+  read: result => result.cpu / result.operations,
+}
+const perGiB = size => ({
+  name: 'CPU',
+  unit: 's/GiB',
+  better: 'lower',
+  read: result => result.cpu / 1e6 / ((result.operations * size) / GiB),
+})
+
+const message = { size: 64, slices: 1021 }
+const chunk = { size: 64 * KiB, slices: 13 }
+const whole = { size: 64 * MiB, slices: 1 }
+
+/**
+ * `bytes` is the pattern; `placements` are those that tell something; `fixed` is the number of operations of a step
+ * where the workload gives it; `seconds` is how long a run is measured where it is not as usual; `client` names the client's transport where it is not the one that is compared.
+ */
+export const workloads = {
+  ping: {
+    what: '64 B there and back, one in flight',
+    role: 'echo',
+    bytes: message,
+    run: ping,
+    figures: [p50, p99],
+    cpu: perOperation,
+    placements: ['unpinned', 'same CPU', 'different CPUs'],
+    // Few operations a second: what the compiler still does must not be most of it.
+    seconds: 1.5,
+    quick: 50,
+  },
+  'ping-64': {
+    what: '64 B there and back on each of 64 connections',
+    role: 'echo',
+    bytes: message,
+    run: pingMany,
+    figures: [rate('msg/s')],
+    cpu: perOperation,
+    quick: 2000,
+  },
+  pipeline: {
+    what: '64 B there and back, 256 in flight, plain writes',
+    role: 'echo',
+    bytes: message,
+    run: pipeline,
+    figures: [rate('msg/s')],
+    cpu: perOperation,
+    quick: 5000,
+  },
+  'pipeline-corked': {
+    what: 'the same, node:net corks 32 at a time',
+    role: 'echo',
+    bytes: message,
+    run: pipelineCorked,
+    figures: [rate('msg/s')],
+    cpu: perOperation,
+    quick: 5000,
+  },
+  receive: {
+    what: '64 KiB chunks, server to client',
+    role: 'source',
+    bytes: chunk,
+    run: receive,
+    seconds: 2,
+    figures: [throughput(chunk.size)],
+    cpu: perGiB(chunk.size),
+    quick: 100,
+  },
+  send: {
+    what: '64 KiB chunks, client to server',
+    role: 'sink',
+    bytes: chunk,
+    run: send,
+    seconds: 2,
+    figures: [throughput(chunk.size)],
+    cpu: perGiB(chunk.size),
+    quick: 100,
+  },
+  large: {
+    what: 'one write of 64 MiB',
+    role: 'sink',
+    bytes: whole,
+    run: large,
+    seconds: 2,
+    figures: [throughput(whole.size)],
+    cpu: perGiB(whole.size),
+    quick: 1,
+  },
+  churn: {
+    what: 'connect, accept, close, 32 in flight',
+    role: 'farewell',
+    backlog: 4096,
+    run: churn,
+    figures: [rate('conn/s')],
+    cpu: perOperation,
+    quick: 200,
+  },
+  storm: {
+    what: '2,000 connects in one tick, backlog 128',
+    role: 'greet',
+    backlog: 128,
+    run: storm,
+    fixed: 2000,
+    figures: [
+      {
+        name: 'time',
+        unit: 's',
+        better: 'lower',
+        read: result => result.seconds / (result.operations / 2000),
+      },
+    ],
+    cpu: perOperation,
+    quick: 200,
+  },
+  http: {
+    what: 'node:http, keep-alive, 32 connections, server swapped',
+    role: 'http',
+    client: 'node:net',
+    run: http,
+    figures: [rate('req/s')],
+    cpu: perOperation,
+    quick: 200,
+  },
+}
+
+/** Not compared by the benchmark: large chunks there and back, which the main job shows. */
+export const demonstrations = {
+  echo: { role: 'pipe', bytes: chunk, run: echo },
+}
