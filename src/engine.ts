@@ -57,6 +57,8 @@ export class Engine {
   #dirtyCount = 0
   #holds = 0
   #inTurn = false
+  /** No turn and no microtask will come. */
+  #exiting = false
   #pulls = 0
   #again = false
   #scheduled = false
@@ -71,7 +73,10 @@ export class Engine {
     this.raw = this.reactor.functions() as RawFunctions
     this.#rings = this.reactor.waker === 'doorbell'
     // What was written is on its way also when a callback ends the process.
-    process.on('exit', () => this.#flush())
+    process.on('exit', () => {
+      this.#exiting = true
+      this.#flush()
+    })
   }
 
   /** Delivers the id's events to `endpoint` from now on. */
@@ -88,7 +93,7 @@ export class Engine {
   /** Sends what `writer` gathered at the end of the turn, or outside one with the microtasks. */
   dirty(writer: Writer): void {
     this.#dirty[this.#dirtyCount++] = writer
-    if (this.#dirtyCount >= dirtyLimit) this.#flush()
+    if (this.#exiting || this.#dirtyCount >= dirtyLimit) this.#flush()
     else if (this.#dirtyCount === 1 && !this.#inTurn) void settled.then(this.#flush)
   }
 

@@ -44,11 +44,17 @@ export function abortError(signal: AbortSignal): Error & { code: string } {
 }
 
 function describe(value: unknown): string {
-  if (value === null || value === undefined) return String(value)
   if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}...` : value)
-  if (typeof value === 'object') return `an instance of ${value.constructor?.name ?? 'Object'}`
-  if (typeof value === 'function') return `function ${value.name}`
-  return `${typeof value} ${String(value)}`
+  if (typeof value === 'symbol') return 'a symbol'
+  if (typeof value === 'function') return 'a function'
+  if (typeof value !== 'object' || value === null) return String(value)
+  // What a stranger's object says of itself may throw.
+  try {
+    const name: unknown = value.constructor.name
+    return typeof name === 'string' ? `an instance of ${name}` : 'an object'
+  } catch {
+    return 'an object'
+  }
 }
 
 export function invalidType(name: string, expected: string, value: unknown): TypeError & { code: string } {
@@ -63,8 +69,7 @@ export function invalidValue(name: string, reason: string): TypeError & { code: 
 }
 
 export function outOfRange(name: string, range: string, value: unknown): RangeError & { code: string } {
-  const received = typeof value === 'number' ? String(value) : describe(value)
-  return coded(new RangeError(`${name} must be ${range}; received ${received}`), 'ERR_OUT_OF_RANGE')
+  return coded(new RangeError(`${name} must be ${range}; received ${describe(value)}`), 'ERR_OUT_OF_RANGE')
 }
 
 export function listenerClosed(address: string): Error & { code: string } {

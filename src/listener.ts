@@ -95,16 +95,21 @@ export class UnixListener
    * Rejects with ERR_LISTENER_CLOSED, also when the listener closes meanwhile, and with an AbortError, after which
    * nothing has been taken: the connection that would have come is the next caller's.
    */
-  async accept(options?: WaitOptions): Promise<UnixSocket> {
-    const signal = signalOf(options)
-    if (!this.#open) throw listenerClosed(this.#listening.display)
-    if (this.#accepts.size === 0 && this.#burst < acceptsPerTurn) {
-      const socket = this.#take()
-      if (socket !== undefined) return socket
+  accept(options?: WaitOptions): Promise<UnixSocket> {
+    // No async function: the promise settles in the instant in which a connection is taken, so that whoever races it
+    // against something else has the connection or can still give it up.
+    try {
+      const signal = signalOf(options)
+      if (!this.#open) throw listenerClosed(this.#listening.display)
+      if (this.#accepts.size === 0 && this.#burst < acceptsPerTurn) {
+        const socket = this.#take()
+        if (socket !== undefined) return Promise.resolve(socket)
+      }
+      if (this.#burst >= acceptsPerTurn) this.#retryAfter(0)
+      return waitIn(this.#accepts, signal)
+    } catch (error) {
+      return Promise.reject(error)
     }
-    const accepted = waitIn(this.#accepts, signal)
-    if (this.#burst >= acceptsPerTurn) this.#retryAfter(0)
-    return await accepted
   }
 
   /** Resolves when `accept()` would not wait, or when the listener closes. Consumes nothing. Rejects with an AbortError alone. */
@@ -269,20 +274,23 @@ function signalOf(options: unknown): AbortSignal | undefined {
 }
 
 /** Joins those who wait; an abort leaves them, with nothing taken. */
-async function waitIn<T>(waiters: Set<Waiter<T>>, signal: AbortSignal | undefined): Promise<T> {
-  let waiter: Waiter<T>
-  const promise = new Promise<T>((resolve, reject) => {
-    waiter = { resolve, reject }
+function waitIn<T>(waiters: Set<Waiter<T>>, signal: AbortSignal | undefined): Promise<T> {
+  return new Promise((resolve, reject) => {
+    if (signal === undefined) {
+      waiters.add({ resolve, reject })
+      return
+    }
+    const onAbort = (): void => {
+      if (waiters.delete(waiter)) reject(abortError(signal))
+    }
+    const leaving =
+      <V>(settle: (value: V) => void) =>
+      (value: V): void => {
+        signal.removeEventListener('abort', onAbort)
+        settle(value)
+      }
+    const waiter: Waiter<T> = { resolve: leaving(resolve), reject: leaving(reject) }
     waiters.add(waiter)
+    signal.addEventListener('abort', onAbort, { once: true })
   })
-  if (signal === undefined) return await promise
-  const onAbort = (): void => {
-    if (waiters.delete(waiter)) waiter.reject(abortError(signal))
-  }
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await promise
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
 }

@@ -32,8 +32,8 @@ export class Outbox {
   /** Copies of small chunks, in order, that the stream has not handed over. */
   #memory: Buffer | undefined
   #filled = 0
-  /** Is everything in the stream's buffer a placeholder? */
-  #pure = true
+  /** The lengths, when they were written, of what is in the stream's buffer and not a copy. */
+  #references: number[] = []
   /** Handed over, and not sent at the first attempt. */
   #slices: Uint8Array[] = []
   /** What the slices' lengths have to be still when they are sent. */
@@ -60,15 +60,16 @@ export class Outbox {
     return placeholder(length)
   }
 
-  /** The stream has taken `substitute` for `chunk`, which is undefined for what is no bytes yet. */
-  keep(chunk: Uint8Array | undefined, substitute: unknown): void {
-    if (chunk === undefined || substitute !== placeholders[chunk.length]) {
-      this.#pure = false
+  /** The stream has taken `substitute` for `chunk`. */
+  keep(chunk: Uint8Array, substitute: Uint8Array): void {
+    const length = substitute.length
+    if (substitute !== placeholders[length]) {
+      this.#references.push(length)
       return
     }
     this.#memory ??= spares.pop() ?? Buffer.allocUnsafeSlow(memoryLength)
     this.#memory.set(chunk, this.#filled)
-    this.#filled += chunk.length
+    this.#filled += length
   }
 
   /** Is there so much that it should not wait for the end of the turn? */
@@ -78,15 +79,16 @@ export class Outbox {
 
   /** The stream hands over its buffer, all of it. */
   load(chunks: readonly { chunk: Uint8Array }[]): void {
-    if (this.#pure) return
+    if (this.#references.length === 0) return
     let start = 0
     let end = 0
+    let reference = 0
     for (const { chunk } of chunks) {
       if (chunk === placeholders[chunk.length]) {
         end += chunk.length
       } else {
         this.#pushCopies(start, end)
-        this.#push(chunk)
+        this.#push(chunk, this.#references[reference++]!)
         start = end
       }
     }
@@ -95,7 +97,7 @@ export class Outbox {
 
   /** As `load`, for a buffer of one chunk. */
   loadOne(chunk: Uint8Array): void {
-    if (!this.#pure) this.#push(chunk)
+    if (this.#references.length > 0) this.#push(chunk, this.#references[0]!)
   }
 
   /** Sends what was just handed over: 0 when the kernel has all of it, 1 when the rest waits for room, or a negative errno. */
@@ -118,14 +120,13 @@ export class Outbox {
     this.#release()
   }
 
-  #push(slice: Uint8Array): void {
-    if (slice.length === 0) return
+  #push(slice: Uint8Array, length: number): void {
     this.#slices.push(slice)
-    this.#lengths.push(slice.length)
+    this.#lengths.push(length)
   }
 
   #pushCopies(start: number, end: number): void {
-    if (end > start) this.#push(this.#memory!.subarray(start, end))
+    if (end > start) this.#push(this.#memory!.subarray(start, end), end - start)
   }
 
   #sendCopies(): number {
@@ -177,7 +178,7 @@ export class Outbox {
 
   #release(): void {
     this.#filled = 0
-    this.#pure = true
+    if (this.#references.length > 0) this.#references = []
     if (this.#memory !== undefined && spares.length < spareLimit) spares.push(this.#memory)
     this.#memory = undefined
   }

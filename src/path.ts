@@ -25,12 +25,14 @@ const hasAbstractNames = process.platform === 'linux' || process.platform === 'a
 const maxLength = hasAbstractNames ? 108 : 104
 const slash = 0x2f
 
+/** With a slash at its end. */
 function workingDirectory(): Buffer {
   const text = process.cwd()
+  if (text === '/') return Buffer.from('/')
   // A replacement character may stand for bytes that are not UTF-8, which only the kernel can name then.
-  if (text.includes('\ufffd') && hasAbstractNames)
-    return readlinkSync('/proc/self/cwd', { encoding: 'buffer' })
-  return Buffer.from(text)
+  const isInexact = text.includes('\ufffd') && hasAbstractNames
+  const bytes = isInexact ? readlinkSync('/proc/self/cwd', { encoding: 'buffer' }) : Buffer.from(text)
+  return Buffer.concat([bytes, Buffer.from('/')])
 }
 
 function pathname(bytes: Buffer): ResolvedPath {
@@ -60,11 +62,21 @@ function abstract(bytes: Buffer): ResolvedPath {
   return { bytes, display: `@${bytes.subarray(1).toString()}` }
 }
 
+/** The text of a URL; undefined for everything else, also for what only poses as one. */
+function hrefOf(value: unknown): string | undefined {
+  try {
+    return value instanceof URL ? value.href : undefined
+  } catch {
+    return undefined
+  }
+}
+
 /** The address that a caller means, completed and checked now. Throws ERR_INVALID_ARG_TYPE or ERR_INVALID_ARG_VALUE. */
 export function resolvePath(path: unknown): ResolvedPath {
-  if (path instanceof URL) {
-    if (path.protocol !== 'file:') throw invalidValue('path', `a ${path.protocol} URL does not name a file`)
-    return resolvePath(fileURLToPath(path))
+  const href = hrefOf(path)
+  if (href !== undefined) {
+    if (!href.startsWith('file:')) throw invalidValue('path', 'the URL is no file: URL')
+    return resolvePath(fileURLToPath(href))
   }
   if (types.isUint8Array(path)) {
     const bytes = Buffer.from(path)

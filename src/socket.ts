@@ -7,7 +7,7 @@ import { type Endpoint, type Engine, Kind, type Writer } from './engine.js'
 import { bufferChanged, illegalConstructor, internalError, streamDestroyed, systemError } from './errors.js'
 import { Outbox, smallChunk } from './outbox.js'
 import { pathFromBytes, type UnixSocketPath } from './path.js'
-import { validateFunction, validateInteger } from './validate.js'
+import { validateFunction, validateTimeout } from './validate.js'
 
 /** The kernel's word on who is at the other end, taken when the connection was made. Source: SO_PEERCRED of unix(7). */
 export interface PeerCredentials {
@@ -31,6 +31,8 @@ type Callback = (error?: Error | null) => void
 /** Read into memory of its own when that much waits, the same as the reactor's own reads. */
 const bulkLength = 64 * 1024
 const bulkReads = 4
+/** What a timer can do. */
+const longestTimeout = 2 ** 31 - 1
 const wouldBlock = -constants.errno.EAGAIN
 
 /** What the package makes a socket of; nobody else can. */
@@ -82,6 +84,9 @@ export class UnixSocket extends Duplex implements Endpoint, Writer {
   #held = false
   /** Corked until the engine flushes. */
   #gathering = false
+  /** Corks of the user. */
+  #corks = 0
+  #defaultEncoding: BufferEncoding = 'utf8'
   /** The stream's callback for what was handed over and waits for room. */
   #waiting: Callback | undefined
   #timer: NodeJS.Timeout | undefined
@@ -143,13 +148,13 @@ export class UnixSocket extends Duplex implements Endpoint, Writer {
   override write(chunk: unknown, callback?: Callback): boolean
   override write(chunk: unknown, encoding?: BufferEncoding, callback?: Callback): boolean
   override write(chunk: unknown, encoding?: BufferEncoding | Callback, callback?: Callback): boolean {
-    // After the end, the stream makes the error; what it then ignores must not get into the outbox.
-    if (!this.writable) return super.write(chunk, encoding as BufferEncoding, callback)
+    const bytes = this.#bytesOf(chunk, encoding)
+    // After the end, or of what is no chunk, the stream makes the error; nothing of it must get into the outbox.
+    if (bytes === undefined || !this.writable) return super.write(chunk, encoding as BufferEncoding, callback)
     const first = !this.#gathering
-    // Corked, the stream only buffers: nothing is handed over before the outbox has it. Users may have uncorked.
-    if (first || this.writableCorked === 0) super.cork()
-    const bytes = isUint8Array(chunk) ? chunk : undefined
-    const substitute = bytes === undefined ? chunk : this.#outbox.substitute(bytes)
+    // Corked, the stream only buffers: nothing is handed over before the outbox has it.
+    if (first) super.cork()
+    const substitute = this.#outbox.substitute(bytes)
     let more
     try {
       more = super.write(substitute, encoding as BufferEncoding, callback)
@@ -159,9 +164,35 @@ export class UnixSocket extends Duplex implements Endpoint, Writer {
     }
     this.#outbox.keep(bytes, substitute)
     this.#gathering = true
-    if ((bytes !== undefined && bytes.length > smallChunk) || this.#outbox.isFilling) this.flush()
+    if (bytes.length > smallChunk || this.#outbox.isFilling) this.flush()
     else if (first) this.#engine.dirty(this)
     return more
+  }
+
+  /** A chunk as bytes; undefined for what the stream is to refuse. */
+  #bytesOf(chunk: unknown, encoding: unknown): Uint8Array | undefined {
+    if (isUint8Array(chunk)) return chunk
+    if (typeof chunk !== 'string') return undefined
+    if (typeof encoding !== 'string') return Buffer.from(chunk, this.#defaultEncoding)
+    return Buffer.isEncoding(encoding) ? Buffer.from(chunk, encoding) : undefined
+  }
+
+  override setDefaultEncoding(encoding: BufferEncoding): this {
+    super.setDefaultEncoding(encoding)
+    this.#defaultEncoding = encoding
+    return this
+  }
+
+  override cork(): void {
+    this.#corks++
+    super.cork()
+  }
+
+  override uncork(): void {
+    // One too many does nothing; it must not undo the cork of a turn.
+    if (this.#corks > 0) this.#corks--
+    else if (this.#gathering) return
+    super.uncork()
   }
 
   override end(callback?: () => void): this
@@ -170,7 +201,10 @@ export class UnixSocket extends Duplex implements Endpoint, Writer {
   override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
     if (typeof chunk === 'function') return super.end(chunk as () => void)
     if (typeof encoding === 'function') return this.end(chunk, undefined, encoding as () => void)
+    if (!this.writable) return super.end(chunk, encoding as BufferEncoding, callback as () => void)
     if (chunk !== undefined && chunk !== null) this.write(chunk, encoding as BufferEncoding)
+    this.#corks = 0
+    this.flush()
     return super.end(callback as () => void)
   }
 
@@ -195,7 +229,7 @@ export class UnixSocket extends Duplex implements Endpoint, Writer {
   override _final(callback: Callback): void {
     // It fails only if the peer is gone, and then there is nobody to tell.
     this.#engine.raw.shutdown(this.#id, 1)
-    callback()
+    this.#resource.runInAsyncScope(callback)
   }
 
   /** Settles `callback` with what a send came to, or keeps it until there is room. */
@@ -240,12 +274,20 @@ export class UnixSocket extends Duplex implements Endpoint, Writer {
     this.#readClosed = true
     this.#stopReading()
     this.#engine.raw.shutdown(this.#id, 0)
-    // What the stream buffers must not reach its readers any more.
-    this.emit = () => false
-    while (this.read() !== null);
-    Reflect.deleteProperty(this, 'emit')
-    if (!ended) this.push(null)
+    this.#silently(() => {
+      if (!ended) this.push(null)
+      while (this.read() !== null);
+    })
     this.read(0)
+  }
+
+  /** Without events: what the stream has buffered must not reach its readers. */
+  #silently(work: () => void): void {
+    const own = Object.getOwnPropertyDescriptor(this, 'emit')
+    Object.defineProperty(this, 'emit', { value: () => false, configurable: true })
+    work()
+    Reflect.deleteProperty(this, 'emit')
+    if (own !== undefined) Object.defineProperty(this, 'emit', own)
   }
 
   #endReading(): void {
@@ -276,9 +318,10 @@ export class UnixSocket extends Duplex implements Endpoint, Writer {
       if (length === bulkLength) {
         this.#deliver(memory)
       } else if (length > 0) {
-        // A chunk keeps little more memory alive than it has bytes.
-        const mostly = length > bulkLength * 0.8
-        this.#deliver(mostly ? memory.subarray(0, length) : Buffer.copyBytesFrom(memory, 0, length))
+        // Memory that was not filled may hold anything: it stays here.
+        const chunk = Buffer.allocUnsafeSlow(length)
+        memory.copy(chunk, 0, 0, length)
+        this.#deliver(chunk)
         return
       } else {
         if (length === 0) this.#endReading()
@@ -322,8 +365,10 @@ export class UnixSocket extends Duplex implements Endpoint, Writer {
     this.#holdIfBusy()
     const waiting = this.#waiting
     this.#waiting = undefined
-    if (waiting !== undefined) process.nextTick(waiting, error ?? streamDestroyed())
-    callback(error)
+    this.#resource.runInAsyncScope(() => {
+      if (waiting !== undefined) process.nextTick(waiting, error ?? streamDestroyed())
+      callback(error)
+    })
   }
 
   /** Ends, and destroys once everything written is in the kernel. As node:net's. */
@@ -370,11 +415,11 @@ export class UnixSocket extends Duplex implements Endpoint, Writer {
   }
 
   /**
-   * Emits 'timeout' after so many milliseconds without a byte in or out; 0 ends it. The socket stays open.
+   * Emits 'timeout' after so many milliseconds without a byte in or out, at most 2^31 - 1; 0 ends it. The socket stays open.
    * Source: `socket.setTimeout` of node:net.
    */
   setTimeout(milliseconds: number, callback?: () => void): this {
-    validateInteger('milliseconds', milliseconds, 0, 2 ** 31 - 1)
+    validateTimeout('milliseconds', milliseconds)
     if (callback !== undefined) validateFunction('callback', callback)
     clearTimeout(this.#timer)
     this.#timer = undefined
@@ -384,12 +429,12 @@ export class UnixSocket extends Duplex implements Endpoint, Writer {
       return this
     }
     if (callback !== undefined) this.once('timeout', callback)
-    if (this.#open) this.#timer = this.#resource.runInAsyncScope(() => this.#startTimer(milliseconds))
+    if (this.#open) this.#timer = this.#resource.runInAsyncScope(this.#startTimer, this, milliseconds)
     return this
   }
 
   #startTimer(milliseconds: number): NodeJS.Timeout {
-    return setTimeout(() => this.emit('timeout'), milliseconds).unref()
+    return setTimeout(() => this.emit('timeout'), Math.min(milliseconds, longestTimeout)).unref()
   }
 
   /** A byte went in or out. */

@@ -52,6 +52,13 @@ export function validateMilliseconds(name: string, value: unknown): asserts valu
   if (Number.isNaN(value) || value < 0) throw outOfRange(name, '0 or more milliseconds', value)
 }
 
+/** A finite time, as timers take it. */
+export function validateTimeout(name: string, value: unknown): asserts value is number {
+  if (value === undefined) throw invalidType(name, 'a number', value)
+  validateMilliseconds(name, value)
+  if (value === Infinity) throw outOfRange(name, 'a finite number', value)
+}
+
 export function validateFunction(name: string, value: unknown): void {
   if (typeof value !== 'function') throw invalidType(name, 'a function', value)
 }
