@@ -43,7 +43,7 @@ function pathname(bytes: Buffer): ResolvedPath {
       'it contains a zero byte (abstractName() makes names in the abstract namespace)',
     )
   }
-  const completed = bytes[0] === slash ? bytes : Buffer.concat([workingDirectory(), Buffer.from('/'), bytes])
+  const completed = bytes[0] === slash ? bytes : Buffer.concat([workingDirectory(), bytes])
   if (completed.length > maxLength) {
     const length = `${completed.length} bytes${completed === bytes ? '' : ' when completed'}`
     throw invalidValue('path', `it has ${length}, and a socket's path at most ${maxLength}`)

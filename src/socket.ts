@@ -184,6 +184,8 @@ export class UnixSocket extends Duplex implements Endpoint, Writer {
   }
 
   override cork(): void {
+    // What was written before is not held back by it.
+    if (this.#corks === 0) this.flush()
     this.#corks++
     super.cork()
   }

@@ -1,0 +1,141 @@
+import test from 'ava'
+import { connect } from '../index.js'
+import { everyPlace, listening, once, pair, places, receiveAll } from './helpers.js'
+import {
+  argument,
+  generator,
+  leavesNoDescriptors,
+  pattern,
+  program,
+  sha256,
+  turns,
+} from './socket-helpers.js'
+
+leavesNoDescriptors(test)
+
+interface Seen {
+  sent: string
+  received: string
+  bytesRead: number
+  bytesWritten: number
+  /** Times that write() answered false. */
+  refusals: number
+  drains: number
+  /** Most bytes above what there was before. */
+  rss: number
+  arrayBuffers: number
+  /** Most bytes. */
+  writableLength: number
+  readableLength: number
+}
+
+const mebibyte = 1 << 20
+const last = (output: string): Seen => JSON.parse(output.trim().split('\n').at(-1)!) as Seen
+
+for (const place of everyPlace) {
+  test.serial(`256 MiB both ways at once between two processes, memory bounded (${place})`, async t => {
+    t.timeout(100_000)
+    const total = 256 * mebibyte
+    const path = argument(places[place](t))
+    const server = program(t, 'socket-bulk', 'server', path, '1', String(total))
+    await once(server.child.stdout!, 'data')
+    const client = program(t, 'socket-bulk', 'client', path, '2', String(total))
+    const outcomes = await Promise.all([server.outcome, client.outcome])
+    t.deepEqual(
+      outcomes.map(({ code, errors }) => [code, errors]),
+      [
+        [0, ''],
+        [0, ''],
+      ],
+    )
+    const [first, second] = outcomes.map(({ output }) => last(output)) as [Seen, Seen]
+    t.is(first.received, second.sent)
+    t.is(second.received, first.sent)
+    t.not(first.sent, second.sent)
+    for (const seen of [first, second]) {
+      t.log(JSON.stringify(seen))
+      t.is(seen.bytesRead, total)
+      t.is(seen.bytesWritten, total)
+      t.true(seen.refusals > 100)
+      t.true(seen.drains >= seen.refusals)
+      t.true(seen.writableLength < 65_536 + 1_000_001)
+      t.true(seen.readableLength <= 65_536 + 8 * 65_536)
+      t.true(seen.arrayBuffers < 96 * mebibyte, `${seen.arrayBuffers} bytes of array buffers`)
+      t.true(seen.rss < 96 * mebibyte, `${seen.rss} bytes more in memory`)
+    }
+  })
+
+  test.serial(`many sockets of one process carry bulk both ways, each its own bytes (${place})`, async t => {
+    t.timeout(60_000)
+    const listener = await listening(t, place, { backlog: 16 })
+    const pairs = await Promise.all(
+      Array.from({ length: 16 }, () => Promise.all([connect(listener.path), listener.accept()])),
+    )
+    const sockets = pairs.flat()
+    t.teardown(() => sockets.forEach(socket => socket.destroy()))
+    // Accepting is in the order of connecting; who belongs to whom tell the bytes.
+    const hashes = await Promise.all(
+      sockets.map(async (socket, index) => {
+        const bytes = pattern(4 * mebibyte, index)
+        const next = generator(index)
+        const received = receiveAll(socket)
+        for (let from = 0; from < bytes.length;) {
+          const to = from + 1 + next(100_000)
+          if (!socket.write(bytes.subarray(from, to))) await once(socket, 'drain')
+          from = to
+        }
+        socket.end()
+        return { sent: sha256(bytes), received: sha256(await received) }
+      }),
+    )
+    t.is(new Set(hashes.map(({ sent }) => sent)).size, 32)
+    for (let index = 0; index < 32; index += 2) {
+      const [client, server] = [hashes[index]!, hashes[index + 1]!]
+      t.is(client.received, server.sent)
+      t.is(server.received, client.sent)
+    }
+  })
+
+  test.serial(`a writer that never waits for 'drain' loses nothing (${place})`, async t => {
+    t.timeout(60_000)
+    const { client, server } = await pair(t, place)
+    const next = generator(3)
+    const parts: Buffer[] = []
+    for (let length = 0; length < 16 * mebibyte;) {
+      const part = pattern(1 + next(next(4) === 0 ? 100_000 : 5000), parts.length)
+      parts.push(part)
+      length += part.length
+      client.write(part)
+      if (parts.length % 500 === 0) await turns(1)
+    }
+    client.end()
+    t.is(sha256(await receiveAll(server)), sha256(Buffer.concat(parts)))
+  })
+
+  test.serial(`a reader of single bytes and one of pieces get everything (${place})`, async t => {
+    t.timeout(60_000)
+    const { client, server } = await pair(t, place)
+    client.end(pattern(300_000))
+    const next = generator(4)
+    const parts: Buffer[] = []
+    server.on('readable', () => {
+      for (;;) {
+        const part = server.read(next(3) === 0 ? 1 : 1 + next(3000)) as Buffer | null
+        const rest = part ?? (server.read() as Buffer | null)
+        if (rest === null) break
+        parts.push(rest)
+      }
+    })
+    await once(server, 'end')
+    t.is(sha256(Buffer.concat(parts)), sha256(pattern(300_000)))
+  })
+
+  test.serial(`unshift gives bytes back to the next reader (${place})`, async t => {
+    const { client, server } = await pair(t, place)
+    client.end('headbody')
+    await once(server, 'readable')
+    const all = server.read() as Buffer
+    server.unshift(all.subarray(4))
+    t.is(String(await receiveAll(server)), 'body')
+  })
+}
