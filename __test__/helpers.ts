@@ -64,18 +64,28 @@ export async function receive(socket: UnixSocket, length: number): Promise<Buffe
   const chunks: Buffer[] = []
   let received = 0
   while (received < length) {
-    const chunk = (socket.read(Math.min(length - received, socket.readableLength || 1)) ?? undefined) as
-      Buffer | undefined
-    if (chunk !== undefined) {
+    const chunk: Buffer | null = socket.read(Math.min(length - received, socket.readableLength || 1))
+    if (chunk !== null) {
       chunks.push(chunk)
       received += chunk.length
     } else if (socket.readableEnded || socket.destroyed) {
       break
     } else {
-      await Promise.race([once(socket, 'readable'), once(socket, 'end'), once(socket, 'close')])
+      await oneOf(socket, ['readable', 'end', 'close'])
     }
   }
   return Buffer.concat(chunks)
+}
+
+/** The first of these events. */
+function oneOf(emitter: NodeJS.EventEmitter, events: string[]): Promise<void> {
+  return new Promise(resolve => {
+    const heard = (): void => {
+      for (const event of events) emitter.off(event, heard)
+      resolve()
+    }
+    for (const event of events) emitter.on(event, heard)
+  })
 }
 
 /** Everything up to the end. */

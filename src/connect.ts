@@ -41,7 +41,15 @@ export async function connect(path: UnixSocketPath, options?: ConnectOptions): P
     new UnixSocket(new Connection(own, id, options ?? {}, resource, { remotePath }))
 
   const idOrErrno = own.reactor.tryConnect(bytes)
-  if (idOrErrno >= 0) return made(idOrErrno)
+  if (idOrErrno >= 0) {
+    const breath = own.breath()
+    if (breath !== undefined) await breath
+    if (signal?.aborted) {
+      own.close(idOrErrno)
+      throw abortError(signal)
+    }
+    return made(idOrErrno)
+  }
   if (idOrErrno !== backlogFull) throw systemError(idOrErrno, 'connect', display)
 
   return await new Promise<UnixSocket>((resolve, reject) => {

@@ -29,6 +29,8 @@ const integersPerEvent = 4
 const scratchLength = 512 * 1024
 /** Pulls before timers and everybody else have their turn again. */
 const pullsPerTurn = 16
+/** Connections that are made at once before the event loop has its turn. */
+const breathsPerTurn = 64
 /** Sockets with gathered writes before they are sent without waiting for the turn's end. */
 const dirtyLimit = 256
 /** Id = generation * 2^21 + slot: the crate's Id::bits. */
@@ -59,7 +61,8 @@ export class Engine {
   #inTurn = false
   /** No turn and no microtask will come. */
   #exiting = false
-  #pulls = 0
+  #forListeners = false
+  #breaths = 0
   #again = false
   #scheduled = false
 
@@ -106,9 +109,20 @@ export class Engine {
     if (--this.#holds === 0) this.reactor.keepAlive(false)
   }
 
-  /** Has no other callback run in this turn than those that the first pull put first? */
-  get isFirstPull(): boolean {
-    return this.#pulls === 0
+  /** Has this turn nothing but listeners to wake? */
+  get isForListeners(): boolean {
+    return this.#forListeners
+  }
+
+  /** Something to wait for, if this has been asked often since the event loop last had its turn. */
+  breath(): Promise<void> | undefined {
+    if (++this.#breaths < breathsPerTurn) return undefined
+    return new Promise(resolve => {
+      setImmediate(() => {
+        this.#breaths = 0
+        resolve()
+      })
+    })
   }
 
   /** Polls once more before the event loop sleeps: for what no edge will tell. */
@@ -163,14 +177,17 @@ export class Engine {
     this.#inTurn = true
     this.#scheduled = false
     let more = true
-    for (this.#pulls = 0; more && this.#pulls < pullsPerTurn; this.#pulls++) more = this.#pull()
+    this.#breaths = 0
+    this.#forListeners = false
+    for (let pulls = 0; more && !this.#forListeners && pulls < pullsPerTurn; pulls++)
+      more = this.#pull(pulls === 0)
     this.#inTurn = false
     this.#flush()
     if (more) this.soon()
     else if (this.#rings) this.raw.arm()
   }
 
-  #pull(): boolean {
+  #pull(isFirst: boolean): boolean {
     this.#again = false
     const polled = this.raw.poll()
     if (polled < 0) {
@@ -179,6 +196,8 @@ export class Engine {
     }
     const ring = this.#ring
     const count = polled % MORE
+    // Listeners come first: if the last event is one's, all are.
+    this.#forListeners = isFirst && count > 0 && ring[count * integersPerEvent + 1] === Kind.acceptable
     for (let index = 1; index <= count; index++) {
       const place = index * integersPerEvent
       try {

@@ -182,9 +182,9 @@ export class UnixListener
 
   /** @internal */
   onEvent(): void {
-    // Connections are handed out before anything else of a turn, or in a turn of their own: whoever races accept() against
-    // something else, and stops waiting when that comes first, must not lose one.
-    if (this.#listening.engine.isFirstPull) this.#serveInContext()
+    // Connections are handed out in a turn of their own: microtasks run after a whole turn, and whoever races accept()
+    // against something else, and gives it up when that comes first, must not lose one to what comes in the same turn.
+    if (this.#listening.engine.isForListeners) this.#serveInContext()
     else this.#retryAfter(0)
   }
 

@@ -1,0 +1,540 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { spawn } from 'node:child_process'
+import { once as emitted, setMaxListeners } from 'node:events'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import test, { type ExecutionContext } from 'ava'
+import { connect, type ConnectOptions, listen, type UnixListener, type UnixSocket } from '../index.js'
+import {
+  descriptors,
+  everyPlace,
+  eventually,
+  listening,
+  once,
+  type Place,
+  places,
+  receive,
+  receiveAll,
+  sleep,
+} from './helpers.js'
+
+// One after the other: each test counts the descriptors that it leaves.
+let before = 0
+
+test.before(async () => {
+  // What the first use opens stays open.
+  const listener = await listen(places['abstract name'](), { backlog: 0 })
+  const client = await connect(listener.path)
+  await connect(listener.path, { timeout: 0 }).catch(() => {})
+  client.destroy()
+  await listener.close()
+})
+
+test.beforeEach(() => {
+  before = descriptors()
+})
+
+test.afterEach.always('leaves no descriptor', async () => {
+  await eventually('as many descriptors as before', () => descriptors() === before)
+})
+
+/** A listener with no room, and what to take from it until there is some. */
+async function full(t: ExecutionContext, place: Place, backlog = 0): Promise<UnixListener> {
+  const listener = await listening(t, place, { backlog })
+  for (let count = 0; count <= backlog; count++) {
+    const client = await connect(listener.path)
+    t.teardown(() => client.destroy())
+    client.end('filler')
+  }
+  return listener
+}
+
+/** How a promise has settled when the microtasks are done, before any timer or event. */
+async function atOnce(promise: Promise<unknown>): Promise<unknown> {
+  const later = new Promise(resolve => setImmediate(resolve, 'pending'))
+  return await Promise.race([
+    promise.then(
+      () => 'resolved',
+      (error: { code?: string }) => error.code ?? error,
+    ),
+    later,
+  ])
+}
+
+/** Connects, sends its name and ends; resolves with the name, or the code of the failure. */
+async function introduce(listener: UnixListener, name: string, options?: ConnectOptions): Promise<string> {
+  try {
+    const client = await connect(listener.path, options)
+    client.resume().end(name)
+    return name
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code ?? String(error)
+  }
+}
+
+/** Accepts, and reads what the client sends until it ends. */
+async function next(listener: UnixListener): Promise<string> {
+  const server = await listener.accept()
+  const name = String(await receiveAll(server))
+  server.destroy()
+  return name
+}
+
+/** The share of one CPU that this process takes until `promise` settles. */
+async function load(promise: Promise<unknown>): Promise<{ share: number; milliseconds: number }> {
+  const start = process.hrtime.bigint()
+  const cpu = process.cpuUsage()
+  await Promise.allSettled([promise])
+  const { user, system } = process.cpuUsage(cpu)
+  const microseconds = Number(process.hrtime.bigint() - start) / 1000
+  return { share: (user + system) / microseconds, milliseconds: microseconds / 1000 }
+}
+
+function displayed(path: UnixListener['path']): string {
+  return typeof path === 'string' ? path : `@${Buffer.from(path as Uint8Array).toString('utf8', 1)}`
+}
+
+for (const place of everyPlace) {
+  test.serial(`2,000 connects in one tick all succeed, in order, with a backlog of 4 (${place})`, async t => {
+    t.timeout(120_000)
+    const listener = await listening(t, place)
+    const count = 2000
+    const names = Array.from({ length: count }, (_, number) => String(number))
+    const clients = names.map(name => introduce(listener, name))
+    await sleep(200)
+    const accepted: string[] = []
+    for await (const server of listener) {
+      accepted.push(String(await receiveAll(server)))
+      server.destroy()
+      if (accepted.length === count) break
+    }
+    t.deepEqual(await Promise.all(clients), names)
+    t.deepEqual(accepted, names)
+  })
+
+  test.serial(`2,000 connects in one tick are all open at once (${place})`, async t => {
+    t.timeout(120_000)
+    const listener = await listening(t, place)
+    const count = 2000
+    const connecting = Promise.all(Array.from({ length: count }, () => connect(listener.path)))
+    await sleep(200)
+    const servers: UnixSocket[] = []
+    while (servers.length < count) servers.push(await listener.accept())
+    const clients = await connecting
+    t.teardown(() => {
+      for (const socket of [...clients, ...servers]) socket.destroy()
+    })
+    clients.forEach((client, number) => client.write(`client ${number}`.padEnd(16)))
+    const heard = await Promise.all(servers.map(async server => String(await receive(server, 16)).trim()))
+    t.deepEqual(
+      heard,
+      clients.map((_, number) => `client ${number}`),
+    )
+    t.true(clients.every(client => client.bytesWritten === 16))
+  })
+
+  test.serial(`a full backlog that nobody empties is ETIMEDOUT on time, at no cost (${place})`, async t => {
+    t.timeout(60_000)
+    const listener = await full(t, place)
+    const held = descriptors()
+    const waiting = connect(listener.path, { timeout: 1200 })
+    const { share, milliseconds } = await load(waiting)
+    const error = await t.throwsAsync<NodeJS.ErrnoException & { address: string }>(waiting, {
+      code: 'ETIMEDOUT',
+    })
+    t.deepEqual([error?.syscall, error?.errno, error?.address], ['connect', -110, displayed(listener.path)])
+    t.true(milliseconds >= 1199, `${milliseconds} ms`)
+    t.true(milliseconds < 5000, `${milliseconds} ms`)
+    t.true(share < 0.05, `CPU share ${share}`)
+    t.is(descriptors(), held)
+    t.is(await next(listener), 'filler')
+    t.is(await atOnce(listener.accept({ signal: AbortSignal.timeout(1) })), 'pending', 'no other came')
+  })
+
+  test.serial(`1,000 who wait cost no more than one, and hold no descriptor (${place})`, async t => {
+    t.timeout(60_000)
+    const listener = await full(t, place)
+    const held = descriptors()
+    const controller = new AbortController()
+    const { signal } = controller
+    setMaxListeners(0, signal)
+    const waiting = Array.from({ length: 1000 }, () => introduce(listener, 'waiting', { signal }))
+    await eventually(
+      'only the one that tries has a descriptor, and not for long',
+      () => descriptors() === held,
+    )
+    const { share } = await load(sleep(1200))
+    t.true(share < 0.05, `CPU share ${share}`)
+    t.true(descriptors() <= held + 1)
+    controller.abort()
+    t.deepEqual(new Set(await Promise.all(waiting)), new Set(['ABORT_ERR']))
+    await eventually('no descriptor is left', () => descriptors() === held)
+  })
+
+  test.serial(`an abort ends the waiting at once, and nobody connects (${place})`, async t => {
+    t.timeout(30_000)
+    const listener = await full(t, place)
+    const controller = new AbortController()
+    const waiting = connect(listener.path, { signal: controller.signal })
+    t.is(await atOnce(waiting), 'pending')
+    const reason = new Error('enough')
+    controller.abort(reason)
+    t.is(await atOnce(waiting), 'ABORT_ERR')
+    const error = await t.throwsAsync(waiting, { name: 'AbortError' })
+    t.is(error?.cause, reason)
+    const successor = introduce(listener, 'successor')
+    t.is(await next(listener), 'filler')
+    t.is(await next(listener), 'successor')
+    t.is(await successor, 'successor')
+  })
+
+  test.serial(`connect() with an aborted signal does not connect (${place})`, async t => {
+    t.timeout(30_000)
+    const listener = await listening(t, place)
+    await t.throwsAsync(connect(listener.path, { signal: AbortSignal.abort() }), { code: 'ABORT_ERR' })
+    const second = introduce(listener, 'second')
+    t.is(await next(listener), 'second')
+    await second
+  })
+
+  test.serial(`a signal has no power over a connected socket, which lets go of it (${place})`, async t => {
+    t.timeout(30_000)
+    const listener = await full(t, place)
+    const controller = new AbortController()
+    const { signal } = controller
+    let listeners = 0
+    const { addEventListener, removeEventListener } = signal
+    signal.addEventListener = (...values: Parameters<typeof addEventListener>) => {
+      listeners++
+      addEventListener.apply(signal, values)
+    }
+    signal.removeEventListener = (...values: Parameters<typeof removeEventListener>) => {
+      listeners--
+      removeEventListener.apply(signal, values)
+    }
+    const waiting = connect(listener.path, { signal })
+    t.is(await next(listener), 'filler')
+    const client = await waiting
+    t.is(listeners, 0)
+    controller.abort()
+    client.end('unmoved')
+    t.is(await next(listener), 'unmoved')
+    client.destroy()
+  })
+
+  test.serial(
+    `a timeout of 0 connects where there is room and does not wait where there is none (${place})`,
+    async t => {
+      t.timeout(30_000)
+      const listener = await full(t, place)
+      t.is(await introduce(listener, 'eager', { timeout: 0 }), 'ETIMEDOUT')
+      t.is(await next(listener), 'filler')
+      t.is(await introduce(listener, 'eager', { timeout: 0 }), 'eager')
+      t.is(await next(listener), 'eager')
+    },
+  )
+
+  test.serial(`a timeout has no power over a connected socket (${place})`, async t => {
+    t.timeout(30_000)
+    const listener = await full(t, place)
+    const waiting = connect(listener.path, { timeout: 300 })
+    t.is(await next(listener), 'filler')
+    const client = await waiting
+    await sleep(400)
+    client.end('unmoved')
+    t.is(await next(listener), 'unmoved')
+    client.destroy()
+  })
+
+  test.serial(`those who wait are served in the order of their calls (${place})`, async t => {
+    t.timeout(60_000)
+    const listener = await full(t, place, 2)
+    const names = Array.from({ length: 100 }, (_, number) => String(number))
+    const waiting = names.map(name => introduce(listener, name))
+    const accepted: string[] = []
+    for (let count = 0; count < 103; count++) accepted.push(await next(listener))
+    t.deepEqual(accepted, ['filler', 'filler', 'filler', ...names])
+    t.deepEqual(await Promise.all(waiting), names)
+  })
+
+  test.serial(`those who give up leave the others in order (${place})`, async t => {
+    t.timeout(60_000)
+    const listener = await full(t, place)
+    const controller = new AbortController()
+    const { signal } = controller
+    setMaxListeners(0, signal)
+    const waiting = Array.from({ length: 30 }, (_, number) =>
+      introduce(listener, String(number), [{}, { signal }, { timeout: 1 }][number % 3]),
+    )
+    controller.abort()
+    await Promise.all(waiting.filter((_, number) => number % 3 > 0))
+    const accepted: string[] = []
+    for (let count = 0; count < 11; count++) accepted.push(await next(listener))
+    const patient = Array.from({ length: 10 }, (_, number) => String(3 * number))
+    t.deepEqual(accepted, ['filler', ...patient])
+    const outcomes = await Promise.all(waiting)
+    t.deepEqual(
+      outcomes.map((outcome, number) => outcome === [String(number), 'ABORT_ERR', 'ETIMEDOUT'][number % 3]),
+      outcomes.map(() => true),
+    )
+  })
+
+  test.serial(`a newcomer stands behind those who wait, though there is room (${place})`, async t => {
+    t.timeout(60_000)
+    for (let round = 0; round < 100; round++) {
+      const listener = await full(t, place)
+      const first = introduce(listener, 'first')
+      // Takes the filler before the call returns: now there is room for one.
+      const filler = next(listener)
+      const newcomer = introduce(listener, 'newcomer')
+      t.is(await filler, 'filler')
+      t.is(await next(listener), 'first', `round ${round}`)
+      t.is(await next(listener), 'newcomer')
+      await Promise.all([first, newcomer])
+      await listener.close()
+    }
+  })
+
+  test.serial(`those who wait are refused when the listener closes (${place})`, async t => {
+    t.timeout(30_000)
+    const listener = await full(t, place)
+    const waiting = Array.from({ length: 10 }, () => connect(listener.path))
+    const outcomes = Promise.all(
+      waiting.map(attempt =>
+        attempt.catch(({ code, syscall }: NodeJS.ErrnoException) => `${syscall} ${code}`),
+      ),
+    )
+    t.is(await atOnce(waiting[0]!), 'pending')
+    await listener.close()
+    t.deepEqual(
+      await outcomes,
+      waiting.map(() => 'connect ECONNREFUSED'),
+    )
+  })
+
+  test.serial(`an abort against room ends in one of the two, 500 times (${place})`, async t => {
+    t.timeout(60_000)
+    const listener = await full(t, place)
+    const outcomes: string[] = []
+    for (let round = 0; round < 500; round++) {
+      const controller = new AbortController()
+      const waiting = introduce(listener, String(round), { signal: controller.signal })
+      const taken = next(listener)
+      // The retries are 1 ms apart at first.
+      if (round % 4 === 0) queueMicrotask(() => controller.abort())
+      else if (round % 4 === 1) setImmediate(() => controller.abort())
+      else if (round % 4 === 2) setTimeout(() => controller.abort(), 1)
+      else setTimeout(() => controller.abort(), 2)
+      const outcome = await waiting
+      outcomes.push(outcome)
+      t.is(await taken, 'filler')
+      if (outcome === 'ABORT_ERR') {
+        // It may have been connected when the abort came; then it was closed, and its end is read.
+        let name = ''
+        const filler = introduce(listener, 'filler')
+        await eventually(`a filler after round ${round}`, async () => {
+          await listener.ready()
+          if (name !== '') return true
+          name = await next(listener)
+          return name === 'filler'
+        })
+        t.is(await filler, 'filler')
+      } else {
+        t.is(outcome, String(round))
+        t.is(await next(listener), outcome)
+      }
+      await introduce(listener, 'filler')
+    }
+    t.is(await next(listener), 'filler')
+    const aborts = outcomes.filter(outcome => outcome === 'ABORT_ERR').length
+    t.true(aborts > 0 && aborts < 500, `${aborts} of 500 aborted`)
+  })
+
+  test.serial(`options that connect() cannot mean are refused, and nobody connects (${place})`, async t => {
+    t.timeout(30_000)
+    const listener = await listening(t, place)
+    const { path } = listener
+    const range = { instanceOf: RangeError, code: 'ERR_OUT_OF_RANGE' } as const
+    const type = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_TYPE' } as const
+    const value = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE' } as const
+    for (const timeout of [-1, NaN, -Infinity]) await t.throwsAsync(connect(path, { timeout }), range)
+    for (const timeout of ['1', null, 1n, true])
+      await t.throwsAsync(connect(path, { timeout } as unknown as ConnectOptions), type)
+    for (const highWaterMark of [-1, 0.5, NaN])
+      await t.throwsAsync(connect(path, { highWaterMark }), range, `highWaterMark ${highWaterMark}`)
+    for (const options of [null, 1, 'timeout', () => {}])
+      await t.throwsAsync(connect(path, options as unknown as ConnectOptions), type)
+    for (const signal of [null, {}, 'abort', new AbortController()])
+      await t.throwsAsync(connect(path, { signal } as unknown as ConnectOptions), type)
+    await t.throwsAsync(connect(path, { allowHalfOpen: 'yes' } as unknown as ConnectOptions), type)
+    for (const [name, wish] of Object.entries({
+      peerUid: 0,
+      busyPoll: 50,
+      writeLimit: 1,
+      onread: { buffer: new Uint8Array(1), callback: () => {} },
+    }))
+      await t.throwsAsync(connect(path, { [name]: wish }), value, name)
+    const mine = introduce(listener, 'mine', {
+      timeout: Infinity,
+      signal: undefined,
+      highWaterMark: undefined,
+    })
+    t.is(await next(listener), 'mine')
+    t.is(await mine, 'mine')
+    t.is(await introduce(listener, 'fraction', { timeout: 0.5 }), 'fraction')
+    t.is(await introduce(listener, 'age', { timeout: Number.MAX_VALUE }), 'age')
+    t.is(await next(listener), 'fraction')
+    t.is(await next(listener), 'age')
+  })
+
+  test.serial(`a timeout beyond every clock is none (${place})`, async t => {
+    t.timeout(30_000)
+    const listener = await full(t, place)
+    const waiting = [Number.MAX_VALUE, Number.MAX_SAFE_INTEGER, Infinity, 2 ** 31].map(timeout =>
+      introduce(listener, String(timeout), { timeout }),
+    )
+    t.is(await atOnce(Promise.race(waiting)), 'pending')
+    const accepted: string[] = []
+    for (let count = 0; count < 5; count++) accepted.push(await next(listener))
+    t.deepEqual(accepted, ['filler', ...(await Promise.all(waiting))])
+  })
+
+  test.serial(`a pending connect keeps the process alive, an aborted one does not (${place})`, async t => {
+    t.timeout(60_000)
+    const listener = await full(t, place)
+    const { path } = listener
+    const argument =
+      typeof path === 'string'
+        ? path
+        : Buffer.from(path as Uint8Array)
+            .toString('latin1')
+            .replace('\0', '@')
+    const program = join(import.meta.dirname, 'programs', 'listener-waiter.js')
+    for (const what of ['wait', 'abort', 'timeout'] as const) {
+      const child = spawn(process.execPath, [program, argument, what], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      t.teardown(() => child.kill('SIGKILL'))
+      const exited = emitted(child, 'close')
+      const said: string[] = []
+      for await (const line of createInterface(child.stdout)) {
+        said.push(line)
+        if (what === 'wait' && line === 'the event loop is idle') {
+          t.is(await next(listener), 'filler')
+          t.is(await next(listener), 'from the waiter')
+          await introduce(listener, 'filler')
+        }
+      }
+      t.deepEqual(await exited, [0, null])
+      const outcome = { wait: 'connected', abort: 'ABORT_ERR', timeout: 'ETIMEDOUT' }[what]
+      t.deepEqual(said, ['the event loop is idle', outcome])
+    }
+    t.is(await next(listener), 'filler')
+  })
+
+  for (const how of ['at once', 'after waiting'] as const) {
+    test.serial(
+      `a connected socket's callbacks run in its creator's context, connected ${how} (${place})`,
+      async t => {
+        t.timeout(30_000)
+        const storage = new AsyncLocalStorage<string>()
+        const listener = how === 'at once' ? await listening(t, place) : await full(t, place)
+        const connecting = storage.run('creator', () => connect(listener.path, { highWaterMark: 1024 }))
+        if (how === 'after waiting') t.is(await next(listener), 'filler')
+        const client = await connecting
+        const server = await listener.accept()
+        t.teardown(() => {
+          client.destroy()
+          server.destroy()
+        })
+        const seen: Record<string, unknown> = {}
+        const see = (event: string) => (): void => void (seen[event] = storage.getStore())
+        await storage.run('user', async () => {
+          for (const event of ['data', 'end', 'drain']) client.on(event, see(event))
+          client.setTimeout(20, see('timeout'))
+          await once(client, 'timeout')
+          client.setTimeout(0)
+          server.write('x')
+          await once(client, 'data')
+          await new Promise<void>(resolve => client.write('y', () => resolve(see('small write')())))
+          // More than the kernel holds.
+          const large = Buffer.alloc(4 << 20, 'z')
+          const written = new Promise<void>(resolve =>
+            client.write(large, () => resolve(see('large write')())),
+          )
+          const drained = once(client, 'drain')
+          t.is((await receive(server, large.length + 1)).length, large.length + 1)
+          await Promise.all([written, drained])
+          server.end()
+          await once(client, 'end')
+        })
+        const creator = 'creator'
+        t.deepEqual(seen, {
+          timeout: creator,
+          data: creator,
+          'small write': creator,
+          'large write': creator,
+          drain: creator,
+          end: creator,
+        })
+      },
+    )
+  }
+
+  for (const how of ['end', 'destroy'] as const) {
+    test.serial(
+      `a connected socket's 'close' runs in its creator's context after ${how}() elsewhere (${place})`,
+      async t => {
+        t.timeout(30_000)
+        const storage = new AsyncLocalStorage<string>()
+        const listener = await listening(t, place)
+        const client = await storage.run('creator', () => connect(listener.path))
+        const server = await listener.accept()
+        server.end()
+        server.resume()
+        await receiveAll(client)
+        const seen = new Promise(resolve => client.once('close', () => resolve(storage.getStore())))
+        storage.run('elsewhere', () => client[how]())
+        t.is(await seen, 'creator')
+      },
+    )
+  }
+
+  test.serial(`sockets with different contexts do not mix in one turn (${place})`, async t => {
+    t.timeout(30_000)
+    const storage = new AsyncLocalStorage<string>()
+    const listener = await listening(t, place, { backlog: 32 })
+    const names = Array.from({ length: 20 }, (_, number) => `context ${number}`)
+    const clients: UnixSocket[] = []
+    const servers: UnixSocket[] = []
+    for (const name of names) {
+      clients.push(await storage.run(name, () => connect(listener.path)))
+      servers.push(await listener.accept())
+    }
+    t.teardown(() => {
+      for (const socket of [...clients, ...servers]) socket.destroy()
+    })
+    const seen: unknown[] = []
+    const answers: unknown[] = []
+    let turnEnded: number | undefined
+    const done = new Promise<void>(resolve => {
+      clients.forEach((client, number) =>
+        client.on('data', (data: Buffer) => {
+          // Microtasks run when the whole turn is over.
+          if (seen.length === 0) queueMicrotask(() => (turnEnded = seen.length))
+          seen.push([storage.getStore(), String(data)])
+          client.write('thanks', () => {
+            answers.push(storage.getStore())
+            if (answers.length === names.length) resolve()
+          })
+          if (number === 5) storage.run('inside', () => {})
+        }),
+      )
+    })
+    servers.forEach((server, number) => server.write(names[number]!))
+    await done
+    t.is(turnEnded, names.length, 'all of it is one turn')
+    t.deepEqual((seen as string[][]).toSorted(), names.map(name => [name, name]).toSorted())
+    t.deepEqual((answers as string[]).toSorted(), names.toSorted())
+  })
+}

@@ -1,0 +1,23 @@
+// Waits to connect and says how it went: `node listener-waiter.js <path or @name> wait|abort|timeout`.
+import { abstractName, connect } from '../../index.js'
+
+const [argument, what] = process.argv.slice(2)
+const path = argument.startsWith('@') ? abstractName(argument.slice(1)) : argument
+const say = text => process.stdout.write(`${text}\n`)
+const controller = new AbortController()
+
+// Only the attempt keeps the process alive.
+const options = what === 'wait' ? {} : what === 'timeout' ? { timeout: 300 } : { signal: controller.signal }
+connect(path, options).then(
+  socket => {
+    say('connected')
+    socket.end('from the waiter')
+    socket.resume()
+  },
+  error => say(error.code),
+)
+// Unreferenced: fires only if something else keeps the event loop going.
+setTimeout(() => {
+  say('the event loop is idle')
+  if (what === 'abort') controller.abort()
+}, 50).unref()

@@ -1,0 +1,59 @@
+// Connects, echoes and closes, as many times as the first argument says, over an abstract name or a path (the second).
+// Run with --expose-gc. Prints descriptors and memory on the way.
+import { readdirSync } from 'node:fs'
+import { connect, listen } from '../../index.js'
+
+const [cycles, path] = [Number(process.argv[2]), process.argv[3]]
+const address = path.startsWith('@') ? Uint8Array.from(Buffer.from(path.replace('@', '\0'))) : path
+const message = Buffer.from('connect, echo, close')
+
+const listener = await listen(address)
+const serving = (async () => {
+  for await (const socket of listener) {
+    socket.on('data', chunk => socket.end(chunk))
+    socket.on('error', error => console.error(error))
+  }
+})()
+
+function cycle() {
+  return new Promise((resolve, reject) => {
+    void connect(address).then(socket => {
+      let echo = ''
+      socket.on('data', chunk => (echo += chunk))
+      socket.on('error', reject)
+      socket.on('close', () => resolve(echo === String(message)))
+      socket.end(message)
+    }, reject)
+  })
+}
+
+/** Four at a time. */
+async function run(count) {
+  let good = 0
+  let begun = 0
+  const lane = async () => {
+    while (begun++ < count) if (await cycle()) good++
+  }
+  await Promise.all([lane(), lane(), lane(), lane()])
+  return good
+}
+
+/** When everything that closes has closed. */
+async function measure() {
+  for (let round = 0; round < 5; round++) {
+    await new Promise(resolve => setTimeout(resolve, 10))
+    globalThis.gc()
+  }
+  const { rss, heapUsed, external, arrayBuffers } = process.memoryUsage()
+  return { descriptors: readdirSync('/proc/self/fd').length, rss, heapUsed, external, arrayBuffers }
+}
+
+let good = await run(200)
+const start = await measure()
+good += await run(cycles / 2 - 200)
+const half = await measure()
+good += await run(cycles / 2)
+const end = await measure()
+await listener.close()
+await serving
+console.log(JSON.stringify({ good, start, half, end }))

@@ -1,0 +1,85 @@
+// Terminates workers in full traffic, some at a time, and prints what is left of them.
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { readdirSync, readlinkSync } from 'node:fs'
+import { Worker } from 'node:worker_threads'
+import { abstractName, connect, listen } from '../../index.js'
+
+const [workers, atOnce] = process.argv.slice(2).map(Number)
+
+const path = abstractName(`udsock-workers-${randomBytes(8).toString('hex')}`)
+const listener = await listen(path)
+const sockets = { accepted: 0, closed: 0 }
+
+async function serve() {
+  for await (const socket of listener) {
+    sockets.accepted++
+    socket.on('error', () => {})
+    socket.on('close', () => sockets.closed++)
+    socket.pipe(socket)
+  }
+}
+void serve()
+
+function isFile(descriptor) {
+  try {
+    return readlinkSync(`/proc/self/fd/${descriptor}`).startsWith('/')
+  } catch {
+    // The listing's own, which is gone.
+    return true
+  }
+}
+
+/** Descriptors and threads of this process. Node leaves a module's file open if the worker ends while it is loaded. */
+function left() {
+  const descriptors = readdirSync('/proc/self/fd').filter(descriptor => !isFile(descriptor)).length
+  return { descriptors, threads: readdirSync('/proc/self/task').length }
+}
+
+async function terminateOne(index) {
+  const url = new URL('worker-traffic.js', import.meta.url)
+  // Some while they load the package or set up, most when everything runs.
+  const bytes = index % 10 === 9 ? 1 : 2 ** 20
+  const worker = new Worker(url, { workerData: { path, bytes } })
+  await once(worker, index % 10 === 8 ? 'online' : 'message')
+  const exited = once(worker, 'exit')
+  await worker.terminate()
+  const [code] = await exited
+  return code === 1
+}
+
+const outcomes = []
+
+async function terminate(count) {
+  const indices = Array.from({ length: count }, (_, index) => outcomes.length + index)
+  outcomes.push(...(await Promise.all(indices.map(terminateOne))))
+}
+
+/** Waits for as little as `before`; the threads that a runtime keeps for the next file system call end after a while. */
+async function settle(before) {
+  const deadline = Date.now() + 25_000
+  let now
+  do {
+    await new Promise(resolve => setTimeout(resolve, 10))
+    now = left()
+  } while ((now.descriptors > before.descriptors || now.threads > before.threads) && Date.now() < deadline)
+  return now
+}
+
+// The first workers start what stays: the runtime's thread, and Node's own.
+await terminate(atOnce)
+while (sockets.closed < sockets.accepted) await new Promise(resolve => setTimeout(resolve, 10))
+await new Promise(resolve => setTimeout(resolve, 100))
+const before = left()
+while (outcomes.length < workers) await terminate(Math.min(atOnce, workers - outcomes.length))
+const after = await settle(before)
+
+// The main thread's own sockets have lived through all that.
+const client = await connect(path)
+client.end('still here')
+let echo = ''
+for await (const chunk of client) echo += chunk
+client.destroy()
+await listener.close()
+const terminated = outcomes.filter(Boolean).length
+console.log(JSON.stringify({ terminated, before, after, echo, ...sockets }))
