@@ -27,10 +27,14 @@ pub(crate) struct Connection {
     hung_up: bool,
     /// The end of the stream, or an error, was read.
     ended: bool,
+    /// The kernel refuses descriptors that the peer sends along.
+    refuses_rights: bool,
+    /// It was read empty since it refuses them: none are under way.
+    emptied: bool,
 }
 
 impl Connection {
-    pub(crate) fn new(fd: OwnedFd) -> Self {
+    pub(crate) fn new(fd: OwnedFd, refuses_rights: bool) -> Self {
         Connection {
             fd,
             reading: false,
@@ -41,6 +45,8 @@ impl Connection {
             wants_write: false,
             hung_up: false,
             ended: false,
+            refuses_rights,
+            emptied: false,
         }
     }
 
@@ -57,16 +63,18 @@ impl Connection {
 
     /// Reads once and keeps account of readiness; `Ok(0)` is the end of the stream. A failed or ended connection is not read again.
     pub(crate) fn read(&mut self, memory: &mut [u8]) -> Result<usize, Errno> {
-        match stream::receive(self.fd.as_fd(), memory) {
+        match self.receive(memory) {
             Ok(Received { length, split }) => {
                 if length == 0 {
                     self.ended = true;
-                } else if length < memory.len() && !split && !self.hung_up {
-                    self.readable = false;
+                } else if length < memory.len() && !split {
+                    self.emptied = true;
+                    self.readable = self.hung_up;
                 }
                 Ok(length)
             }
             Err(Errno::AGAIN) => {
+                self.emptied = true;
                 self.readable = false;
                 Err(Errno::AGAIN)
             }
@@ -75,6 +83,10 @@ impl Connection {
                 Err(errno)
             }
         }
+    }
+
+    fn receive(&self, memory: &mut [u8]) -> Result<Received, Errno> {
+        stream::receive(self.fd.as_fd(), memory, self.refuses_rights && self.emptied)
     }
 
     /// Sends what the kernel takes; less than all of it, or EAGAIN, means that the rest waits for `Writable`.
@@ -96,7 +108,7 @@ impl Connection {
     pub(crate) fn drain(&mut self, memory: &mut [u8]) {
         let mut drained = 0;
         while !self.ended && drained < DRAIN_LIMIT {
-            match stream::receive(self.fd.as_fd(), memory) {
+            match self.receive(memory) {
                 Ok(Received { length: 0, .. }) | Err(_) => self.ended = true,
                 Ok(Received { length, .. }) => {
                     if drained == 0 {

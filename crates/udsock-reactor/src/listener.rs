@@ -1,5 +1,6 @@
 //! A listening descriptor of a reactor, and its pause when descriptors or memory run out.
 
+use crate::stream;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,6 +17,8 @@ struct Pause {
 
 pub(crate) struct Listener {
     pub(crate) fd: OwnedFd,
+    /// Its connections can have no descriptors sent to them.
+    pub(crate) refuses_rights: bool,
     pause: Option<Pause>,
 }
 
@@ -26,7 +29,8 @@ fn is_shortage(errno: Errno) -> bool {
 
 impl Listener {
     pub(crate) fn new(fd: OwnedFd) -> Self {
-        Listener { fd, pause: None }
+        let refuses_rights = stream::refuse_rights(fd.as_fd());
+        Listener { fd, refuses_rights, pause: None }
     }
 
     /// The next connection, non-blocking and close-on-exec. After a shortage the kernel is left alone until the pause

@@ -112,18 +112,20 @@ impl Reactor {
     ///
     /// EMFILE when the table is full, ENOMEM or ENOSPC when the kernel cannot watch one more. The descriptor is closed then.
     pub fn add(&mut self, fd: OwnedFd, role: Role) -> Result<Id, Errno> {
-        let id = self.sockets.vacancy().ok_or(Errno::MFILE)?;
-        self.poll
-            .registry()
-            .register(&mut SourceFd(&fd.as_raw_fd()), id.token(), Interest::READABLE)
-            .map_err(errno)?;
-        let socket = match role {
+        self.insert(match role {
             Role::Connection => {
                 stream::prepare(fd.as_fd())?;
-                Socket::Connection(Connection::new(fd))
+                let refuses_rights = stream::refuse_rights(fd.as_fd());
+                Socket::Connection(Connection::new(fd, refuses_rights))
             }
             Role::Listener => Socket::Listener(Listener::new(fd)),
-        };
+        })
+    }
+
+    fn insert(&mut self, socket: Socket) -> Result<Id, Errno> {
+        let id = self.sockets.vacancy().ok_or(Errno::MFILE)?;
+        let fd = socket.fd().as_raw_fd();
+        self.poll.registry().register(&mut SourceFd(&fd), id.token(), Interest::READABLE).map_err(errno)?;
         self.sockets.insert(socket).ok_or(Errno::MFILE)
     }
 
@@ -245,11 +247,14 @@ impl Reactor {
     /// [`paused_for`](Reactor::paused_for); EBADF; what [`add`](Reactor::add) reports.
     pub fn accept(&mut self, id: Id) -> Result<Id, Errno> {
         let listener = self.listener(id)?;
+        let refuses_rights = listener.refuses_rights;
         let accepted = listener.accept();
         if listener.paused_for().is_some() && !self.paused.contains(&id) {
             self.paused.push(id);
         }
-        self.add(accepted?, Role::Connection)
+        let accepted = accepted?;
+        stream::prepare(accepted.as_fd())?;
+        self.insert(Socket::Connection(Connection::new(accepted, refuses_rights)))
     }
 
     /// How long a listener still pauses after a shortage; zero when the pause is over, none when there was no shortage.

@@ -16,26 +16,64 @@ fn last_errno() -> Errno {
     Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }
 
-/// Receives at most `memory.len()` bytes. Descriptors that a peer sends unasked are closed by the kernel.
-///
-/// `recvmsg` without room for ancillary data, because its flags tell that some was there.
-pub(crate) fn receive(fd: BorrowedFd<'_>, memory: &mut [u8]) -> Result<Received, Errno> {
-    let mut vector = libc::iovec { iov_base: memory.as_mut_ptr().cast(), iov_len: memory.len() };
-    // SAFETY: `msghdr` is a plain C structure for which all zeroes is a valid, empty value.
-    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    message.msg_iov = &mut vector;
-    message.msg_iovlen = 1;
+/// Receives at most `memory.len()` bytes. Descriptors that a peer sends unasked are closed by the kernel; unless there can
+/// be none (`bytes_alone`), the dearer `recvmsg` tells whether some were there.
+pub(crate) fn receive(fd: BorrowedFd<'_>, memory: &mut [u8], bytes_alone: bool) -> Result<Received, Errno> {
     loop {
-        // SAFETY: `message` names one vector, which is exactly the exclusive borrow `memory`; both outlive the call.
-        let length = unsafe { libc::recvmsg(fd.as_raw_fd(), &mut message, libc::MSG_DONTWAIT) };
+        let (length, flags) = if bytes_alone {
+            // SAFETY: the memory is exclusively borrowed for the whole call.
+            let length = unsafe {
+                libc::recv(fd.as_raw_fd(), memory.as_mut_ptr().cast(), memory.len(), libc::MSG_DONTWAIT)
+            };
+            (length, 0)
+        } else {
+            receive_message(fd, memory)
+        };
         if let Ok(length) = usize::try_from(length) {
-            return Ok(Received { length, split: message.msg_flags & libc::MSG_CTRUNC != 0 });
+            return Ok(Received { length, split: flags & libc::MSG_CTRUNC != 0 });
         }
         match last_errno() {
             Errno::INTR => {}
             errno => return Err(errno),
         }
     }
+}
+
+/// Without room for ancillary data, so that its flags tell that there was some.
+fn receive_message(fd: BorrowedFd<'_>, memory: &mut [u8]) -> (libc::ssize_t, libc::c_int) {
+    let mut vector = libc::iovec { iov_base: memory.as_mut_ptr().cast(), iov_len: memory.len() };
+    // SAFETY: `msghdr` is a plain C structure for which all zeroes is a valid, empty value.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &mut vector;
+    message.msg_iovlen = 1;
+    // SAFETY: `message` names one vector, which is exactly the exclusive borrow `memory`; both outlive the call.
+    let length = unsafe { libc::recvmsg(fd.as_raw_fd(), &mut message, libc::MSG_DONTWAIT) };
+    (length, message.msg_flags)
+}
+
+/// Refuses descriptors that peers send unasked: their send fails with EPERM. A listener's connections inherit it.
+/// False where the kernel cannot: Linux can from 6.16 on.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn refuse_rights(fd: BorrowedFd<'_>) -> bool {
+    /// From asm-generic/socket.h, which most architectures share; not yet in the libc crate.
+    const SO_PASSRIGHTS: libc::c_int = 83;
+    let off: libc::c_int = 0;
+    // SAFETY: the option's value is one integer, which lives during the call.
+    let status = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_PASSRIGHTS,
+            (&raw const off).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    status == 0
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn refuse_rights(_fd: BorrowedFd<'_>) -> bool {
+    false
 }
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]

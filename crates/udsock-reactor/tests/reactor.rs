@@ -263,25 +263,38 @@ fn bulk_is_asked_for_once_and_small_reads_return_to_the_scratch_memory() {
     assert_eq!(bench.reactor.read(id, &mut []), Err(Errno::INVAL));
 }
 
-#[test]
-fn descriptors_sent_unasked_are_closed_and_do_not_stop_the_bytes_behind_them() {
+/// Sends `bytes` with a copy of `gift`.
+fn send_descriptor(fd: &OwnedFd, bytes: &[u8], gift: &OwnedFd) -> Result<usize, Errno> {
     use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, sendmsg};
     use std::mem::MaybeUninit;
     use std::os::fd::AsFd;
-    let mut bench = Bench::new();
-    let (id, peer) = bench.connection();
-    let mut probe = pair();
-    let fds = [probe.0.as_fd()];
+    let fds = [gift.as_fd()];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     assert!(control.push(SendAncillaryMessage::ScmRights(&fds)));
-    sendmsg(&peer, &[IoSlice::new(b"gift")], &mut control, SendFlags::empty()).unwrap();
+    sendmsg(fd, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)
+}
+
+#[test]
+fn descriptors_sent_unasked_are_refused_or_closed_and_do_not_stop_the_bytes_behind_them() {
+    let mut bench = Bench::new();
+    let (ours, peer) = pair();
+    let (gift, other) = pair();
+    // What is under way before we can refuse it has to be closed.
+    assert_eq!(send_descriptor(&peer, b"gift", &gift), Ok(4));
+    let id = bench.reactor.add(ours, Role::Connection).unwrap();
+    bench.reactor.read_start(id).unwrap();
     put(&peer, b" and text");
-    let (bytes, _) = bench.read_until(id, |bytes, _| bytes.len() >= 13);
-    assert_eq!(bytes, b"gift and text");
-    // With both copies gone, the other end of the probe reads its end.
-    let other = std::mem::replace(&mut probe.1, pair().1);
-    drop(probe);
+    let again = send_descriptor(&peer, b"!", &gift);
+    let expected: &[u8] = match again {
+        Ok(1) => b"gift and text!",
+        Err(Errno::PERM) => b"gift and text",
+        unexpected => panic!("{unexpected:?}"),
+    };
+    let (bytes, _) = bench.read_until(id, |bytes, _| bytes.len() >= expected.len());
+    assert_eq!(bytes, expected);
+    // With all copies gone, the other end of the gift reads its end.
+    drop(gift);
     let mut byte = [0];
     assert_eq!(recv(&other, &mut byte[..], RecvFlags::DONTWAIT).map(|(length, _)| length), Ok(0));
 }

@@ -1,0 +1,78 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { EventEmitter, once } from 'node:events'
+import { createInterface } from 'node:readline'
+import type { Writable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import { type ExecutionContext } from 'ava'
+
+/** How a process ended, and all that it printed. */
+export interface Ended {
+  code: number | null
+  signal: NodeJS.Signals | null
+  output: string
+  errors: string
+}
+
+/** A process of its own, killed after the test. */
+export class Program {
+  readonly stdin: Writable
+  readonly ended: Promise<Ended>
+  readonly #lines: string[] = []
+  readonly #news = new EventEmitter()
+  #over = false
+
+  constructor(t: ExecutionContext, file: string, args: readonly string[]) {
+    const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'] })
+    this.stdin = child.stdin
+    child.stdin.on('error', () => {})
+    const errors: Buffer[] = []
+    child.stderr.on('data', (chunk: Buffer) => errors.push(chunk))
+    createInterface(child.stdout).on('line', line => {
+      this.#lines.push(line)
+      this.#news.emit('news')
+    })
+    this.ended = once(child, 'close').then(([code, signal]) => {
+      this.#over = true
+      this.#news.emit('news')
+      return { code, signal, output: this.#lines.join('\n'), errors: String(Buffer.concat(errors)) }
+    })
+    t.teardown(async () => {
+      child.kill('SIGKILL')
+      const { errors: complaints } = await this.ended
+      if (!t.passed && complaints !== '') t.log(complaints)
+    })
+  }
+
+  /** Resolves when the process has printed `line`. */
+  async prints(line: string): Promise<void> {
+    while (!this.#lines.includes(line)) {
+      if (this.#over)
+        throw new Error(`it ended without printing "${line}", but "${this.#lines.join('", "')}"`)
+      await once(this.#news, 'news')
+    }
+  }
+}
+
+const programs = fileURLToPath(new URL('programs/', import.meta.url))
+
+/** One of `programs/`, in a Node process without the tests' loader. */
+export function start(t: ExecutionContext, name: string, args: readonly string[] = [], flags: string[] = []) {
+  return new Program(t, process.execPath, [...flags, `${programs}${name}`, ...args])
+}
+
+/** As `start`, behind a shell's preparations: they end with `exec "$@"`. */
+export function startBehind(t: ExecutionContext, shell: string[], name: string, args: readonly string[]) {
+  return new Program(t, shell[0]!, [...shell.slice(1), process.execPath, `${programs}${name}`, ...args])
+}
+
+/** What a program that ended well has printed, which is JSON. */
+export async function answer<T>(t: ExecutionContext, program: Program): Promise<T> {
+  const { code, signal, output, errors } = await program.ended
+  t.deepEqual({ code, signal, errors }, { code: 0, signal: null, errors: '' })
+  return JSON.parse(output) as T
+}
+
+/** Can `file args` be run here? */
+export function runs(file: string, ...args: string[]): boolean {
+  return spawnSync(file, args, { stdio: 'ignore', timeout: 20_000 }).status === 0
+}
