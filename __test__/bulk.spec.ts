@@ -56,7 +56,8 @@ for (const place of everyPlace) {
       t.log(JSON.stringify(seen))
       t.is(seen.bytesRead, total)
       t.is(seen.bytesWritten, total)
-      t.true(seen.refusals > 100)
+      // How often depends on the size of the send buffer, which grows with bulk.
+      t.true(seen.refusals > 10)
       t.true(seen.drains >= seen.refusals)
       t.true(seen.writableLength < 65_536 + 1_000_001)
       t.true(seen.readableLength <= 65_536 + 8 * 65_536)

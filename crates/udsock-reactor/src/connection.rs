@@ -6,6 +6,13 @@ use rustix::net::Shutdown;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, OwnedFd};
 
+/// A write that leaves that much behind is bulk.
+const BULK_REST: usize = 16 << 10;
+/// Bulk writes that met a full buffer, before the buffer is raised: an idle or slow peer takes long to get there.
+const STALLS: u8 = 8;
+/// What it is raised to: from there on, more brings nothing; see receive and send.
+const BULK_SEND_BUFFER: usize = 1 << 20;
+
 /// Unread input that a close takes out of the kernel at most, 16 MiB: four times the largest buffer that Linux grants by default.
 const DRAIN_LIMIT: usize = 16 << 20;
 
@@ -23,6 +30,8 @@ pub(crate) struct Connection {
     pub(crate) watches_write: bool,
     /// A write waits for the kernel.
     pub(crate) wants_write: bool,
+    /// Bulk writes that met a full buffer, up to `STALLS`.
+    stalls: u8,
     /// The peer hung up. Data and hang-up share an edge, so from here on only an empty read means drained.
     hung_up: bool,
     /// The end of the stream, or an error, was read.
@@ -43,6 +52,7 @@ impl Connection {
             bulk: false,
             watches_write: false,
             wants_write: false,
+            stalls: 0,
             hung_up: false,
             ended: false,
             refuses_rights,
@@ -97,6 +107,13 @@ impl Connection {
             Ok(sent) => sent < length,
             Err(errno) => errno == Errno::AGAIN,
         };
+        if self.wants_write && self.stalls < STALLS && length - sent.unwrap_or(0) >= BULK_REST {
+            self.stalls += 1;
+            if self.stalls == STALLS {
+                // At worst the buffer stays as it is.
+                let _ = rustix::net::sockopt::set_socket_send_buffer_size(&self.fd, BULK_SEND_BUFFER);
+            }
+        }
         sent
     }
 

@@ -473,3 +473,20 @@ fn a_full_mailbox_gives_back_and_a_closed_one_closes_what_comes() {
     let mut byte = [0];
     assert_eq!(recv(&theirs, &mut byte[..], RecvFlags::DONTWAIT).map(|(length, _)| length), Ok(0));
 }
+
+#[test]
+fn bulk_that_keeps_meeting_a_full_buffer_gets_a_larger_one_and_small_messages_do_not() {
+    use rustix::net::sockopt::socket_send_buffer_size;
+    let mut bench = Bench::new();
+    for (length, raised) in [(64 << 10, true), (64, false)] {
+        let (id, peer) = bench.connection();
+        let before = socket_send_buffer_size(bench.reactor.fd(id).unwrap()).unwrap();
+        let bytes = vec![1; length];
+        for _ in 0..20 {
+            while bench.reactor.write(id, &[IoSlice::new(&bytes)]) == Ok(length) {}
+            while !get(&peer).is_empty() {}
+        }
+        let after = socket_send_buffer_size(bench.reactor.fd(id).unwrap()).unwrap();
+        assert_eq!(after > before, raised, "{before} became {after}");
+    }
+}
