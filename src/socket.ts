@@ -1,13 +1,12 @@
 import { type AsyncResource } from 'node:async_hooks'
 import { constants } from 'node:os'
-import { Duplex } from 'node:stream'
 import { types } from 'node:util'
 import { INTERNAL } from './binding.js'
 import { type Endpoint, type Engine, Kind, type Writer } from './engine.js'
 import { bufferChanged, illegalConstructor, internalError, streamDestroyed, systemError } from './errors.js'
 import { Outbox, smallChunk } from './outbox.js'
 import { pathFromBytes, type UnixSocketPath } from './path.js'
-import { validateFunction, validateTimeout } from './validate.js'
+import { PipeDuplex } from './pipe.js'
 
 /** The kernel's word on who is at the other end, taken when the connection was made. Source: SO_PEERCRED of unix(7). */
 export interface PeerCredentials {
@@ -31,8 +30,6 @@ type Callback = (error?: Error | null) => void
 /** Read into memory of its own when that much waits, the same as the reactor's own reads. */
 const bulkLength = 64 * 1024
 const bulkReads = 4
-/** What a timer can do. */
-const longestTimeout = 2 ** 31 - 1
 const wouldBlock = -constants.errno.EAGAIN
 
 /** What the package makes a socket of; nobody else can. */
@@ -64,10 +61,10 @@ export class Connection {
 /**
  * A connection, as a stream. `connect()` and `UnixListener` make it.
  *
- * Writes of one turn leave in one system call at its end. `end()` sends what was written and half-closes; `destroy()`
+ * Small writes of one turn leave together at its end, or sooner when there are many. `end()` sends what was written and half-closes; `destroy()`
  * sends what the kernel takes without waiting, and closes.
  */
-export class UnixSocket extends Duplex implements Endpoint, Writer {
+export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
   readonly #engine: Engine
   readonly #id: number
   readonly #outbox: Outbox
@@ -89,8 +86,6 @@ export class UnixSocket extends Duplex implements Endpoint, Writer {
   #defaultEncoding: BufferEncoding = 'utf8'
   /** The stream's callback for what was handed over and waits for room. */
   #waiting: Callback | undefined
-  #timer: NodeJS.Timeout | undefined
-  #timeout = 0
 
   /** @internal */
   constructor(connection: Connection) {
@@ -236,7 +231,7 @@ export class UnixSocket extends Duplex implements Endpoint, Writer {
 
   /** Settles `callback` with what a send came to, or keeps it until there is room. */
   #settle(result: number, callback: Callback): void {
-    this.#touch()
+    this.touch()
     if (result === 0) {
       callback()
     } else if (result === 1) {
@@ -309,7 +304,7 @@ export class UnixSocket extends Duplex implements Endpoint, Writer {
   #deliver(chunk: Buffer): void {
     if (this.#readClosed) return
     this.#bytesRead += chunk.length
-    this.#touch()
+    this.touch()
     if (!this.push(chunk)) this.#stopReading()
   }
 
@@ -334,6 +329,10 @@ export class UnixSocket extends Duplex implements Endpoint, Writer {
   }
 
   /* ---------------------------------------------------------------- events */
+
+  protected override inContext<T>(work: () => T): T {
+    return this.#resource.runInAsyncScope(work)
+  }
 
   /** @internal */
   onEvent(kind: number, value: number, offset: number): void {
@@ -361,7 +360,7 @@ export class UnixSocket extends Duplex implements Endpoint, Writer {
 
   override _destroy(error: Error | null, callback: Callback): void {
     this.#open = false
-    clearTimeout(this.#timer)
+    this.stopTimer()
     this.#engine.close(this.#id)
     this.#outbox.discard()
     this.#holdIfBusy()
@@ -371,13 +370,6 @@ export class UnixSocket extends Duplex implements Endpoint, Writer {
       if (waiting !== undefined) process.nextTick(waiting, error ?? streamDestroyed())
       callback(error)
     })
-  }
-
-  /** Ends, and destroys once everything written is in the kernel. As node:net's. */
-  destroySoon(): void {
-    if (this.writable) this.end()
-    if (this.writableFinished) this.destroy()
-    else this.once('finish', () => this.destroy())
   }
 
   /** Tries to send what was written without waiting, then closes. */
@@ -409,92 +401,6 @@ export class UnixSocket extends Duplex implements Endpoint, Writer {
     this.#held = busy
     if (busy) this.#engine.hold()
     else this.#engine.release()
-  }
-
-  /** Milliseconds of silence until 'timeout' is emitted, once per silence; 0: none. */
-  get timeout(): number {
-    return this.#timeout
-  }
-
-  /**
-   * Emits 'timeout' after so many milliseconds without a byte in or out, at most 2^31 - 1; 0 ends it. The socket stays open.
-   * Source: `socket.setTimeout` of node:net.
-   */
-  setTimeout(milliseconds: number, callback?: () => void): this {
-    validateTimeout('milliseconds', milliseconds)
-    if (callback !== undefined) validateFunction('callback', callback)
-    clearTimeout(this.#timer)
-    this.#timer = undefined
-    this.#timeout = milliseconds
-    if (milliseconds === 0) {
-      if (callback !== undefined) this.removeListener('timeout', callback)
-      return this
-    }
-    if (callback !== undefined) this.once('timeout', callback)
-    if (this.#open) this.#timer = this.#resource.runInAsyncScope(this.#startTimer, this, milliseconds)
-    return this
-  }
-
-  #startTimer(milliseconds: number): NodeJS.Timeout {
-    return setTimeout(() => this.emit('timeout'), Math.min(milliseconds, longestTimeout)).unref()
-  }
-
-  /** A byte went in or out. */
-  #touch(): void {
-    this.#timer?.refresh()
-  }
-
-  /* ---------------------------------------------------------------- what libraries touch on a node:net socket */
-
-  /** Always false: `connect()` resolves with a connected socket. */
-  get connecting(): boolean {
-    return false
-  }
-
-  /** Always false, as `connecting`. */
-  get pending(): boolean {
-    return false
-  }
-
-  get readyState(): 'open' | 'readOnly' | 'writeOnly' | 'closed' {
-    if (this.readable && this.writable) return 'open'
-    if (this.readable) return 'readOnly'
-    return this.writable ? 'writeOnly' : 'closed'
-  }
-
-  /** As node:net for a pipe: there is no port and no IP address. */
-  get remoteAddress(): undefined {
-    return undefined
-  }
-
-  get remotePort(): undefined {
-    return undefined
-  }
-
-  get remoteFamily(): undefined {
-    return undefined
-  }
-
-  get localAddress(): undefined {
-    return undefined
-  }
-
-  get localPort(): undefined {
-    return undefined
-  }
-
-  address(): object {
-    return {}
-  }
-
-  /** Does nothing: there is no Nagle algorithm on a Unix-domain socket. */
-  setNoDelay(_on?: boolean): this {
-    return this
-  }
-
-  /** Does nothing: a Unix-domain peer cannot vanish unnoticed. */
-  setKeepAlive(_on?: boolean, _delay?: number): this {
-    return this
   }
 }
 

@@ -3,7 +3,7 @@
 use crate::control::Requests;
 use crate::doorbell::Doorbell;
 use crate::libuv::PollHandle;
-use crate::raw::Memory;
+use crate::memory::Memory;
 use std::cell::RefCell;
 use std::rc::Rc;
 use udsock_reactor::{Errno, Reactor};

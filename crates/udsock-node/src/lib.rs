@@ -3,6 +3,7 @@
 //! - [`reactor`]: what JavaScript sees, by napi's macros, and the environment's life cycle;
 //! - `raw`: the functions that move bytes and connections, on Node-API itself;
 //! - `environment`: the state behind both, which outlives every function that can reach it;
+//! - `memory`: what of JavaScript's memory Rust touches, and when;
 //! - `libuv` and `doorbell`: the two ways to learn that the reactor has something to say;
 //! - `control`: the runtime thread on which everything waits that has to wait.
 
@@ -10,6 +11,7 @@ mod control;
 mod doorbell;
 mod environment;
 mod libuv;
+mod memory;
 mod raw;
 pub mod reactor;
 mod ready;

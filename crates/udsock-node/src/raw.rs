@@ -4,6 +4,7 @@
 //! environment's state is borrowed. Each function object owns a count of its environment, so that none outlives it.
 
 use crate::environment::{Environment, Open, Waker};
+use crate::memory::buffer;
 use napi::sys;
 use std::ffi::{CStr, c_void};
 use std::io::IoSlice;
@@ -11,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::rc::Rc;
 use udsock::PeerCredentials;
-use udsock_reactor::{Errno, Event, Id, Shutdown};
+use udsock_reactor::{Errno, Id, Shutdown};
 
 /// What a function returns after a panic, which no errno is.
 const INTERNAL: i64 = i32::MIN as i64;
@@ -19,68 +20,6 @@ const INTERNAL: i64 = i32::MIN as i64;
 const MOST_SLICES: usize = 256;
 /// Added to the number of events when there is, or may be, more.
 const MORE: i64 = 1 << 30;
-
-/// Memory that only the engine sees: the one kind whose address may be kept.
-pub(crate) struct Memory {
-    /// Four integers before the first event, for answers of more than one number.
-    answer: *mut [i32; 4],
-    ring: *mut Event,
-    places: usize,
-    scratch: *mut u8,
-    scratch_length: usize,
-}
-
-impl Memory {
-    /// Pins both buffers by references that last as long as the environment.
-    ///
-    /// # Safety
-    ///
-    /// `ring` and `scratch` must be `Uint8Array`s over memory of their own, which nobody detaches or resizes.
-    pub(crate) unsafe fn new(
-        env: sys::napi_env,
-        ring: sys::napi_value,
-        scratch: sys::napi_value,
-    ) -> Result<Memory, Errno> {
-        // SAFETY: by this function's contract; the alignment and length of the ring are checked before it is used.
-        unsafe {
-            let (head, length) = buffer(env, ring);
-            let (memory, scratch_length) = buffer(env, scratch);
-            let places = (length / size_of::<Event>()).saturating_sub(1);
-            if places == 0 || scratch_length == 0 || !head.cast::<Event>().is_aligned() {
-                return Err(Errno::INVAL);
-            }
-            for value in [ring, scratch] {
-                let mut reference = ptr::null_mut();
-                if sys::napi_create_reference(env, value, 1, &mut reference) != sys::Status::napi_ok {
-                    return Err(Errno::NOMEM);
-                }
-            }
-            Ok(Memory {
-                answer: head.cast(),
-                ring: head.cast::<Event>().add(1),
-                places,
-                scratch: memory,
-                scratch_length,
-            })
-        }
-    }
-}
-
-/// Address and length of a `Uint8Array`'s memory as they are now; a detached one has no length.
-///
-/// # Safety
-///
-/// `value` must be a live `Uint8Array` of `env`. The memory may go with the next call into JavaScript.
-unsafe fn buffer(env: sys::napi_env, value: sys::napi_value) -> (*mut u8, usize) {
-    let (mut data, mut length) = (ptr::null_mut(), 0);
-    // SAFETY: by this function's contract.
-    let status = unsafe { sys::napi_get_buffer_info(env, value, &mut data, &mut length) };
-    if status != sys::Status::napi_ok || data.is_null() {
-        (ptr::null_mut(), 0)
-    } else {
-        (data.cast(), length)
-    }
-}
 
 /// The arguments of one call.
 struct Call<const N: usize> {

@@ -1,11 +1,19 @@
 //! One connected descriptor of a reactor: what is known of its readiness, and what follows from that.
 
+use crate::EventKind;
+use crate::event::Ring;
 use crate::stream::{self, Received};
 use rustix::io::Errno;
 use rustix::net::Shutdown;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, OwnedFd};
 
+/// Bytes that one read into the scratch memory asks for.
+pub(crate) const READ_SIZE: usize = 64 << 10;
+/// Less scratch memory than this is not worth a read: the turn goes on with an empty one.
+pub(crate) const SMALLEST_READ: usize = 16 << 10;
+/// Reads in a row before the next connection has its turn.
+const READS_PER_TURN: usize = 4;
 /// A write that leaves that much behind is bulk.
 const BULK_REST: usize = 16 << 10;
 /// Bulk writes that met a full buffer, before the buffer is raised: an idle or slow peer takes long to get there.
@@ -69,6 +77,43 @@ impl Connection {
     /// Would a read make sense now?
     pub(crate) fn is_ready(&self) -> bool {
         self.reading && self.readable && !self.ended
+    }
+
+    /// Reads into what is left of the scratch memory, for as long as it is this connection's turn; false when ring or memory
+    /// are full.
+    pub(crate) fn read_in_turn(
+        &mut self,
+        slot: u32,
+        ring: &mut Ring<'_>,
+        scratch: &mut [u8],
+        used: &mut usize,
+    ) -> bool {
+        for _ in 0..READS_PER_TURN {
+            if ring.is_full() {
+                return false;
+            }
+            if !self.is_ready() || self.bulk {
+                return true;
+            }
+            let room = scratch.get_mut(*used..).unwrap_or_default();
+            if room.len() < SMALLEST_READ {
+                return false;
+            }
+            let end = room.len().min(READ_SIZE);
+            let memory = room.get_mut(..end).unwrap_or_default();
+            match self.read(memory) {
+                Ok(0) => ring.push(slot, EventKind::End, 0, 0),
+                Ok(length) => {
+                    self.bulk = length == READ_SIZE;
+                    ring.push(slot, EventKind::Data, length as i32, *used as u32);
+                    // Rounded up, so that each chunk begins aligned.
+                    *used += length.next_multiple_of(8);
+                }
+                Err(Errno::AGAIN) => {}
+                Err(errno) => ring.push(slot, EventKind::Error, errno.raw_os_error(), 0),
+            }
+        }
+        true
     }
 
     /// Reads once and keeps account of readiness; `Ok(0)` is the end of the stream. A failed or ended connection is not read again.

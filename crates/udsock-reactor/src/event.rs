@@ -1,4 +1,4 @@
-//! What a poll reports.
+//! What a poll reports, and into what.
 
 /// One report of [`Reactor::poll`](crate::Reactor::poll), laid out as four 32-bit integers for readers in other languages.
 #[repr(C)]
@@ -33,4 +33,28 @@ pub enum EventKind {
     Acceptable = 5,
     /// Another thread answered a request.
     Completed = 6,
+}
+
+/// The places of a ring and how many of them are taken.
+pub(crate) struct Ring<'a> {
+    pub(crate) places: &'a mut [Event],
+    pub(crate) used: usize,
+}
+
+impl Ring<'_> {
+    pub(crate) fn is_full(&self) -> bool {
+        // One place is kept for the `Bulk` that follows the `Data` of the same connection.
+        self.used + 1 >= self.places.len()
+    }
+
+    pub(crate) fn push(&mut self, subject: u32, kind: EventKind, value: i32, detail: u32) {
+        if let Some(place) = self.places.get_mut(self.used) {
+            *place = Event { subject, kind, value, detail };
+            self.used += 1;
+        }
+    }
+
+    pub(crate) fn has_bulk(&self) -> bool {
+        self.places.iter().take(self.used).any(|event| event.kind == EventKind::Bulk)
+    }
 }

@@ -1,6 +1,7 @@
 //! The reactor: which sockets have something to say, in turns.
 
-use crate::connection::Connection;
+use crate::connection::{Connection, READ_SIZE, SMALLEST_READ};
+use crate::event::Ring;
 use crate::listener::Listener;
 use crate::table::Table;
 use crate::{Arrival, Event, EventKind, Id, Mailbox, stream};
@@ -16,14 +17,8 @@ use std::time::Duration;
 
 /// Readiness reports taken from the kernel by one poll.
 const POLL_EVENTS: usize = 256;
-/// Bytes that one read into the scratch memory asks for.
-const READ_SIZE: usize = 64 << 10;
-/// Less scratch memory than this is not worth a read: the turn goes on with an empty one.
-const SMALLEST_READ: usize = 16 << 10;
 /// A read into memory of its own that brings less than this ends bulk reading.
 const SMALLEST_BULK: usize = 32 << 10;
-/// Reads in a row before the next connection has its turn.
-const READS_PER_TURN: usize = 4;
 
 /// What a descriptor that joins a reactor is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -402,7 +397,7 @@ impl Reactor {
         for _ in 0..self.readable.len() {
             let Some(id) = self.readable.pop_front() else { break };
             let Some(Socket::Connection(connection)) = self.sockets.get_mut(id) else { continue };
-            if !read_in_turn(connection, id, ring, scratch, &mut used) {
+            if !connection.read_in_turn(id.slot, ring, scratch, &mut used) {
                 // No room: this connection is the first of the next turn.
                 self.readable.push_front(id);
                 return true;
@@ -433,66 +428,6 @@ impl AsFd for Reactor {
     fn as_fd(&self) -> BorrowedFd<'_> {
         // SAFETY: the poll object is open for as long as `self`, which the result borrows.
         unsafe { BorrowedFd::borrow_raw(self.poll.as_raw_fd()) }
-    }
-}
-
-/// Reads a connection into what is left of the scratch memory; false when ring or memory are full.
-fn read_in_turn(
-    connection: &mut Connection,
-    id: Id,
-    ring: &mut Ring<'_>,
-    scratch: &mut [u8],
-    used: &mut usize,
-) -> bool {
-    for _ in 0..READS_PER_TURN {
-        if ring.is_full() {
-            return false;
-        }
-        if !connection.is_ready() || connection.bulk {
-            return true;
-        }
-        let room = scratch.get_mut(*used..).unwrap_or_default();
-        if room.len() < SMALLEST_READ {
-            return false;
-        }
-        let end = room.len().min(READ_SIZE);
-        let memory = room.get_mut(..end).unwrap_or_default();
-        match connection.read(memory) {
-            Ok(0) => ring.push(id.slot, EventKind::End, 0, 0),
-            Ok(length) => {
-                connection.bulk = length == READ_SIZE;
-                ring.push(id.slot, EventKind::Data, length as i32, *used as u32);
-                // Rounded up, so that each chunk begins aligned.
-                *used += length.next_multiple_of(8);
-            }
-            Err(Errno::AGAIN) => {}
-            Err(errno) => ring.push(id.slot, EventKind::Error, errno.raw_os_error(), 0),
-        }
-    }
-    true
-}
-
-/// The places of a ring and how many of them are taken.
-struct Ring<'a> {
-    places: &'a mut [Event],
-    used: usize,
-}
-
-impl Ring<'_> {
-    fn is_full(&self) -> bool {
-        // One place is kept for the `Bulk` that follows the `Data` of the same connection.
-        self.used + 1 >= self.places.len()
-    }
-
-    fn push(&mut self, subject: u32, kind: EventKind, value: i32, detail: u32) {
-        if let Some(place) = self.places.get_mut(self.used) {
-            *place = Event { subject, kind, value, detail };
-            self.used += 1;
-        }
-    }
-
-    fn has_bulk(&self) -> bool {
-        self.places.iter().take(self.used).any(|event| event.kind == EventKind::Bulk)
     }
 }
 

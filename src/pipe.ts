@@ -1,0 +1,112 @@
+import { Duplex } from 'node:stream'
+import { validateFunction, validateTimeout } from './validate.js'
+
+/** What a timer can do. */
+const longestTimeout = 2 ** 31 - 1
+
+/**
+ * What http, undici, ws, tls and others touch on a socket beside the stream, as node:net gives it for a pipe.
+ * Source: class net.Socket of Node's documentation.
+ */
+export abstract class PipeDuplex extends Duplex {
+  #timer: NodeJS.Timeout | undefined
+  #timeout = 0
+
+  /** Runs `work` in the async context of this socket's callbacks. */
+  protected abstract inContext<T>(work: () => T): T
+
+  /** Milliseconds of silence until 'timeout' is emitted, once per silence; 0: none. */
+  get timeout(): number {
+    return this.#timeout
+  }
+
+  /**
+   * Emits 'timeout' after so many milliseconds without a byte in or out, at most 2^31 - 1; 0 ends it. The socket stays open.
+   * Source: `socket.setTimeout` of node:net.
+   */
+  setTimeout(milliseconds: number, callback?: () => void): this {
+    validateTimeout('milliseconds', milliseconds)
+    if (callback !== undefined) validateFunction('callback', callback)
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#timeout = milliseconds
+    if (milliseconds === 0) {
+      if (callback !== undefined) this.removeListener('timeout', callback)
+      return this
+    }
+    if (callback !== undefined) this.once('timeout', callback)
+    if (!this.destroyed) this.#timer = this.inContext(() => this.#startTimer(milliseconds))
+    return this
+  }
+
+  #startTimer(milliseconds: number): NodeJS.Timeout {
+    return setTimeout(() => this.emit('timeout'), Math.min(milliseconds, longestTimeout)).unref()
+  }
+
+  /** A byte went in or out. */
+  protected touch(): void {
+    this.#timer?.refresh()
+  }
+
+  protected stopTimer(): void {
+    clearTimeout(this.#timer)
+  }
+
+  /** Ends, and destroys once everything written is in the kernel. As node:net's. */
+  destroySoon(): void {
+    if (this.writable) this.end()
+    if (this.writableFinished) this.destroy()
+    else this.once('finish', () => this.destroy())
+  }
+
+  /** Always false: `connect()` resolves with a connected socket. */
+  get connecting(): boolean {
+    return false
+  }
+
+  /** Always false, as `connecting`. */
+  get pending(): boolean {
+    return false
+  }
+
+  get readyState(): 'open' | 'readOnly' | 'writeOnly' | 'closed' {
+    if (this.readable && this.writable) return 'open'
+    if (this.readable) return 'readOnly'
+    return this.writable ? 'writeOnly' : 'closed'
+  }
+
+  /** As node:net for a pipe: there is no port and no IP address. */
+  get remoteAddress(): undefined {
+    return undefined
+  }
+
+  get remotePort(): undefined {
+    return undefined
+  }
+
+  get remoteFamily(): undefined {
+    return undefined
+  }
+
+  get localAddress(): undefined {
+    return undefined
+  }
+
+  get localPort(): undefined {
+    return undefined
+  }
+
+  address(): object {
+    return {}
+  }
+
+  /** Does nothing: there is no Nagle algorithm on a Unix-domain socket. */
+  setNoDelay(_on?: boolean): this {
+    return this
+  }
+
+  /** Does nothing: a Unix-domain peer cannot vanish unnoticed. */
+  setKeepAlive(_on?: boolean, _delay?: number): this {
+    return this
+  }
+}
