@@ -3,8 +3,8 @@ import { constants } from 'node:os'
 import { engine } from './engine.js'
 import { abortError, systemError } from './errors.js'
 import { keepPath, resolvePath, type UnixSocketPath } from './path.js'
-import { Connection, type SocketOptions, UnixSocket } from './socket.js'
-import { refuseOptions, validateMilliseconds, validateSignal, validateSocketOptions } from './validate.js'
+import { Connection, socketOptions, type SocketOptions, UnixSocket } from './socket.js'
+import { refuseOptions, validateMilliseconds, validateSignal } from './validate.js'
 
 export interface ConnectOptions extends SocketOptions {
   /** Aborts the attempt: the promise rejects with an AbortError, and no descriptor is left. */
@@ -28,17 +28,17 @@ const backlogFull = -constants.errno.EAGAIN
 export async function connect(path: UnixSocketPath, options?: ConnectOptions): Promise<UnixSocket> {
   const own = engine()
   const { bytes, display } = resolvePath(path)
-  validateSocketOptions(options)
-  validateSignal(options?.signal)
-  validateMilliseconds('options.timeout', options?.timeout)
+  const kept = socketOptions(options)
+  const { signal, timeout } = options ?? {}
+  validateSignal(signal)
+  validateMilliseconds('options.timeout', timeout)
   refuseOptions(options, ['peerUid', 'busyPoll', 'writeLimit', 'onread'])
-  const signal = options?.signal
   if (signal?.aborted === true) throw abortError(signal)
 
   const remotePath = keepPath(path)
   const resource = new AsyncResource('UnixSocket')
   const made = (id: number): UnixSocket =>
-    new UnixSocket(new Connection(own, id, options ?? {}, resource, { remotePath }))
+    new UnixSocket(new Connection(own, id, kept, resource, { remotePath }))
 
   const idOrErrno = own.reactor.tryConnect(bytes)
   if (idOrErrno >= 0) {
@@ -53,13 +53,13 @@ export async function connect(path: UnixSocketPath, options?: ConnectOptions): P
   if (idOrErrno !== backlogFull) throw systemError(idOrErrno, 'connect', display)
 
   return await new Promise<UnixSocket>((resolve, reject) => {
-    const timeout = options?.timeout ?? Infinity
     const onAbort = (): void => {
       own.forget(request)
       reject(abortError(signal!))
     }
     const request = own.request(
-      number => own.reactor.connect(number, bytes, timeout === Infinity ? -1 : timeout),
+      number =>
+        own.reactor.connect(number, bytes, timeout === undefined || timeout === Infinity ? -1 : timeout),
       answer => {
         signal?.removeEventListener('abort', onAbort)
         if (answer < 0) reject(systemError(answer, 'connect', display))

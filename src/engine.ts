@@ -61,7 +61,7 @@ export class Engine {
   #inTurn = false
   /** No turn and no microtask will come. */
   #exiting = false
-  #forListeners = false
+  #forListener = false
   #breaths = 0
   #again = false
   #scheduled = false
@@ -109,9 +109,9 @@ export class Engine {
     if (--this.#holds === 0) this.reactor.keepAlive(false)
   }
 
-  /** Has this turn nothing but listeners to wake? */
-  get isForListeners(): boolean {
-    return this.#forListeners
+  /** Is all that this turn has to do to wake one listener? */
+  get isForListener(): boolean {
+    return this.#forListener
   }
 
   /** Something to wait for, if this has been asked often since the event loop last had its turn. */
@@ -178,8 +178,8 @@ export class Engine {
     this.#scheduled = false
     let more = true
     this.#breaths = 0
-    this.#forListeners = false
-    for (let pulls = 0; more && !this.#forListeners && pulls < pullsPerTurn; pulls++)
+    this.#forListener = false
+    for (let pulls = 0; more && !this.#forListener && pulls < pullsPerTurn; pulls++)
       more = this.#pull(pulls === 0)
     this.#inTurn = false
     this.#flush()
@@ -196,8 +196,7 @@ export class Engine {
     }
     const ring = this.#ring
     const count = polled % MORE
-    // Listeners come first: if the last event is one's, all are.
-    this.#forListeners = isFirst && count > 0 && ring[count * integersPerEvent + 1] === Kind.acceptable
+    this.#forListener = isFirst && count === 1 && ring[integersPerEvent + 1] === Kind.acceptable
     for (let index = 1; index <= count; index++) {
       const place = index * integersPerEvent
       try {
@@ -215,7 +214,7 @@ export class Engine {
       const done = this.#requests.get(subject)
       this.forget(subject)
       if (done !== undefined) done(idOrErrno)
-      else if (idOrErrno >= 0) this.raw.close(idOrErrno)
+      else if (idOrErrno >= 0) this.close(idOrErrno)
     } else {
       this.#endpoints[subject]?.onEvent(kind, value, detail)
     }

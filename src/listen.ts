@@ -4,8 +4,8 @@ import { type Engine, engine } from './engine.js'
 import { abortError, systemError } from './errors.js'
 import { Listening, UnixListener } from './listener.js'
 import { keepPath, resolvePath, type ResolvedPath, type UnixSocketPath } from './path.js'
-import { type SocketOptions } from './socket.js'
-import { refuseOptions, validateInteger, validateSignal, validateSocketOptions } from './validate.js'
+import { socketOptions, type SocketOptions } from './socket.js'
+import { refuseOptions, validateInteger, validateSignal } from './validate.js'
 
 /** `allowHalfOpen` and `highWaterMark` are those of the accepted sockets. */
 export interface ListenOptions extends SocketOptions {
@@ -27,23 +27,23 @@ export interface ListenOptions extends SocketOptions {
 export async function listen(path: UnixSocketPath, options?: ListenOptions): Promise<UnixListener> {
   const own = engine()
   const address = resolvePath(path)
-  validateSocketOptions(options)
-  validateSignal(options?.signal)
-  validateInteger('options.backlog', options?.backlog, 0, 2 ** 31 - 1)
+  const kept = socketOptions(options)
+  const { signal, backlog } = options ?? {}
+  validateSignal(signal)
+  validateInteger('options.backlog', backlog, 0, 2 ** 31 - 1)
   refuseOptions(options, ['mode', 'onExisting', 'unlinkOnClose', 'allow', 'maxConnections', 'overflow'])
   refuseOptions(options, ['busyPoll', 'writeLimit'])
-  const signal = options?.signal
   if (signal?.aborted) throw abortError(signal)
 
   const given = keepPath(path)
   const resource = new AsyncResource('UnixListener')
-  const id = await bind(own, address, options?.backlog ?? 4)
+  const id = await bind(own, address, backlog ?? 4)
   if (signal?.aborted) {
     own.close(id)
-    if (address.bytes[0] !== 0) await unlink(Buffer.from(address.bytes))
+    if (address.bytes[0] !== 0) await unlink(Buffer.from(address.bytes)).catch(() => {})
     throw abortError(signal)
   }
-  const listener = new UnixListener(new Listening(own, id, options ?? {}, resource, given, address.display))
+  const listener = new UnixListener(new Listening(own, id, kept, resource, given, address.display))
   if (signal !== undefined) {
     const onAbort = (): void => void listener.close()
     signal.addEventListener('abort', onAbort, { once: true })

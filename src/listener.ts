@@ -112,7 +112,7 @@ export class UnixListener
     }
   }
 
-  /** Resolves when `accept()` would not wait, or when the listener closes. Consumes nothing. Rejects with an AbortError alone. */
+  /** Resolves when `accept()` would not wait, or when the listener closes. Consumes nothing. Rejects with an AbortError. */
   async ready(options?: WaitOptions): Promise<void> {
     const signal = signalOf(options)
     if (!this.#open || (this.#accepts.size === 0 && this.#isAcceptable())) return
@@ -182,9 +182,10 @@ export class UnixListener
 
   /** @internal */
   onEvent(): void {
-    // Connections are handed out in a turn of their own: microtasks run after a whole turn, and whoever races accept()
+    // A connection is handed out in a turn of its own: microtasks run after a whole turn, and whoever races accept()
     // against something else, and gives it up when that comes first, must not lose one to what comes in the same turn.
-    if (this.#listening.engine.isForListeners) this.#serveInContext()
+    this.#cancelRetry()
+    if (this.#listening.engine.isForListener) this.#serveInContext()
     else this.#retryAfter(0)
   }
 
@@ -192,15 +193,11 @@ export class UnixListener
     this.#listening.resource.runInAsyncScope(this.#serve, this)
   }
 
-  /** Serves those who wait from the kernel's queue. */
+  /** Serves from the kernel's queue who waits longest; the next has a turn of its own. */
   #serve(): void {
     this.#burst = 0
     this.#cancelRetry()
     for (const waiter of this.#accepts) {
-      if (this.#burst >= acceptsPerTurn) {
-        this.#retryAfter(0)
-        return
-      }
       try {
         const socket = this.#take()
         if (socket === undefined) return
@@ -209,8 +206,10 @@ export class UnixListener
         waiter.reject(error as Error)
       }
       this.#accepts.delete(waiter)
+      if (this.#accepts.size > 0) this.#retryAfter(0)
+      break
     }
-    if (this.#readies.size > 0 && this.#isAcceptable()) {
+    if (this.#accepts.size === 0 && this.#readies.size > 0 && this.#isAcceptable()) {
       for (const waiter of this.#readies) waiter.resolve()
       this.#readies.clear()
     }

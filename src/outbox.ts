@@ -169,14 +169,12 @@ export class Outbox {
     return finished
   }
 
-  /** What has to wait leaves the outbox's memory; small chunks stay as they were when they were written. */
+  /** What has to wait leaves the outbox's memory. */
   #detain(): void {
     for (let index = 0; index < this.#slices.length; index++) {
       const slice = this.#slices[index]!
-      if (slice.buffer === this.#memory?.buffer || slice.length <= smallChunk)
-        this.#slices[index] = Buffer.from(slice)
+      if (slice.buffer === this.#memory?.buffer) this.#slices[index] = Buffer.from(slice)
     }
-    this.#release()
   }
 
   #release(): void {

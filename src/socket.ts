@@ -7,6 +7,7 @@ import { bufferChanged, illegalConstructor, internalError, streamDestroyed, syst
 import { Outbox, smallChunk } from './outbox.js'
 import { pathFromBytes, type UnixSocketPath } from './path.js'
 import { PipeDuplex } from './pipe.js'
+import { validateBoolean, validateInteger, validateOptions } from './validate.js'
 
 /** The kernel's word on who is at the other end, taken when the connection was made. Source: SO_PEERCRED of unix(7). */
 export interface PeerCredentials {
@@ -24,6 +25,15 @@ export interface SocketOptions {
 }
 
 const { isUint8Array } = types
+
+/** What sockets, connected and accepted, have in common: a copy, which its giver cannot change any more. */
+export function socketOptions(options: unknown): SocketOptions {
+  validateOptions(options)
+  const { allowHalfOpen, highWaterMark } = options ?? {}
+  validateBoolean('options.allowHalfOpen', allowHalfOpen)
+  validateInteger('options.highWaterMark', highWaterMark, 0, 2 ** 31 - 1)
+  return { allowHalfOpen, highWaterMark }
+}
 
 type Callback = (error?: Error | null) => void
 
@@ -81,6 +91,8 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
   #held = false
   /** Corked until the engine flushes. */
   #gathering = false
+  /** What waited went out in the last attempt of `destroy()`. */
+  #sentAtLast = false
   /** Corks of the user. */
   #corks = 0
   #defaultEncoding: BufferEncoding = 'utf8'
@@ -145,7 +157,9 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
   override write(chunk: unknown, encoding?: BufferEncoding | Callback, callback?: Callback): boolean {
     const bytes = this.#bytesOf(chunk, encoding)
     // After the end, or of what is no chunk, the stream makes the error; nothing of it must get into the outbox.
-    if (bytes === undefined || !this.writable) return super.write(chunk, encoding as BufferEncoding, callback)
+    if (bytes === undefined || this.writableEnded || this.destroyed || this.errored !== null) {
+      return super.write(chunk, encoding as BufferEncoding, callback)
+    }
     const first = !this.#gathering
     // Corked, the stream only buffers: nothing is handed over before the outbox has it.
     if (first) super.cork()
@@ -159,7 +173,8 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
     }
     this.#outbox.keep(bytes, substitute)
     this.#gathering = true
-    if (bytes.length > smallChunk || this.#outbox.isFilling) this.flush()
+    const canLeave = this.#waiting === undefined && this.#corks === 0
+    if (canLeave && (bytes.length > smallChunk || this.#outbox.isFilling)) this.flush()
     else if (first) this.#engine.dirty(this)
     return more
   }
@@ -167,6 +182,7 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
   /** A chunk as bytes; undefined for what the stream is to refuse. */
   #bytesOf(chunk: unknown, encoding: unknown): Uint8Array | undefined {
     if (isUint8Array(chunk)) return chunk
+    if (ArrayBuffer.isView(chunk)) return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength)
     if (typeof chunk !== 'string') return undefined
     if (typeof encoding !== 'string') return Buffer.from(chunk, this.#defaultEncoding)
     return Buffer.isEncoding(encoding) ? Buffer.from(chunk, encoding) : undefined
@@ -353,7 +369,8 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
   override destroy(error?: Error): this {
     if (this.#open && !this.destroyed && this.errored === null) {
       this.flush()
-      this.#resume()
+      // Its callback runs after the destruction: user code in between could destroy with another error.
+      if (this.#waiting !== undefined && this.#outbox.resume() === 0) this.#sentAtLast = true
     }
     return super.destroy(error)
   }
@@ -367,7 +384,8 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
     const waiting = this.#waiting
     this.#waiting = undefined
     this.#resource.runInAsyncScope(() => {
-      if (waiting !== undefined) process.nextTick(waiting, error ?? streamDestroyed())
+      if (waiting !== undefined)
+        process.nextTick(waiting, this.#sentAtLast ? null : (error ?? streamDestroyed()))
       callback(error)
     })
   }

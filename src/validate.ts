@@ -62,10 +62,3 @@ export function validateTimeout(name: string, value: unknown): asserts value is 
 export function validateFunction(name: string, value: unknown): void {
   if (typeof value !== 'function') throw invalidType(name, 'a function', value)
 }
-
-/** What sockets, connected and accepted, have in common. */
-export function validateSocketOptions(options: unknown): void {
-  validateOptions(options)
-  validateBoolean('options.allowHalfOpen', options?.['allowHalfOpen'])
-  validateInteger('options.highWaterMark', options?.['highWaterMark'], 0, 2 ** 31 - 1)
-}

@@ -78,11 +78,18 @@ impl Requests {
         work: impl Future<Output = std::io::Result<OwnedFd>> + Send + 'static,
     ) -> Result<(), Errno> {
         let mailbox = Arc::clone(&self.mailbox);
-        let task = runtime()?.spawn(async move {
-            let outcome = work.await.map(|fd| (fd, role)).map_err(errno);
+        let runtime = runtime()?;
+        let task = runtime.spawn(work);
+        self.running.insert(request, task.abort_handle());
+        // Apart, so that a panic of the work is an answer too.
+        runtime.spawn(async move {
+            let outcome = match task.await {
+                Ok(outcome) => outcome.map(|fd| (fd, role)).map_err(errno),
+                Err(error) if error.is_cancelled() => return,
+                Err(_) => Err(Errno::NOTRECOVERABLE),
+            };
             deliver(&mailbox, Arrival { request, outcome }).await;
         });
-        self.running.insert(request, task.abort_handle());
         Ok(())
     }
 

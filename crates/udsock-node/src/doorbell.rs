@@ -72,6 +72,10 @@ impl Doorbell {
     ) -> Result<Doorbell, Errno> {
         let runtime = control::runtime()?;
         let fd = rustix::io::fcntl_dupfd_cloexec(fd, 0)?;
+        let _context = runtime.enter();
+        // SAFETY: the descriptor is owned by what is registered, and is not exchanged.
+        let fd = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }
+            .map_err(|error| Errno::from_io_error(&error.into()).unwrap_or(Errno::IO))?;
         let mut name = ptr::null_mut();
         let mut function = ptr::null_mut();
         // SAFETY: by this function's contract; one queue place is enough for a signal without payload.
@@ -126,9 +130,7 @@ impl Doorbell {
     }
 }
 
-async fn watch(fd: OwnedFd, shared: Arc<Shared>) {
-    // SAFETY: the descriptor is owned by what is registered, and is not exchanged.
-    let Ok(fd) = (unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }) else { return };
+async fn watch(fd: AsyncFd<OwnedFd>, shared: Arc<Shared>) {
     loop {
         shared.armed.notified().await;
         // Readiness is asked of the kernel: what the runtime remembers may have been seen by JavaScript since.

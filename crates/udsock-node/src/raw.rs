@@ -52,19 +52,15 @@ impl<const N: usize> Call<N> {
     /// # Safety
     ///
     /// The slice must not be used after anything that can run JavaScript.
-    unsafe fn bytes<'a>(
-        &self,
-        value: sys::napi_value,
-        start: usize,
-        end: usize,
-    ) -> Result<&'a mut [u8], Errno> {
+    unsafe fn bytes<'a>(&self, value: sys::napi_value, start: usize, end: usize) -> Result<&'a [u8], Errno> {
         // SAFETY: the engine passes `Uint8Array`s alone.
         let (data, length) = unsafe { buffer(self.env, value) };
         if start > end || end > length || data.is_null() {
             return Err(Errno::FAULT);
         }
-        // SAFETY: within the memory that was looked up in this call, on the thread that alone can change it.
-        Ok(unsafe { std::slice::from_raw_parts_mut(data.add(start), end - start) })
+        // SAFETY: within the memory that was looked up in this call. Only the kernel reads it: if it is shared with another
+        // thread's JavaScript, what is sent is what that thread makes of it.
+        Ok(unsafe { std::slice::from_raw_parts(data.add(start), end - start) })
     }
 }
 
@@ -149,10 +145,13 @@ raw! {
     read_stop as c"readStop" (1) = |call, Open { reactor, .. }| reactor.read_stop(call.id()).map(|()| 0);
     // read(id, memory): bytes.
     read as c"read" (2) = |call, Open { reactor, .. }| {
-        // SAFETY: nothing between here and the read can run JavaScript.
+        // SAFETY: memory that the engine has just made and nobody else has; nothing up to the read can run JavaScript.
         let memory = unsafe {
-            let (_, length) = buffer(call.env, call.value(1));
-            call.bytes(call.value(1), 0, length)?
+            let (data, length) = buffer(call.env, call.value(1));
+            if data.is_null() {
+                return Err(Errno::FAULT);
+            }
+            std::slice::from_raw_parts_mut(data, length)
         };
         reactor.read(call.id(), memory).map(|length| length as i64)
     };

@@ -40,8 +40,8 @@ pub(crate) struct Connection {
     pub(crate) wants_write: bool,
     /// Bulk writes that met a full buffer, up to `STALLS`.
     stalls: u8,
-    /// The peer hung up. Data and hang-up share an edge, so from here on only an empty read means drained.
-    hung_up: bool,
+    /// The peer hung up, or sends out of band. Data and that share an edge, so from here on only an empty read means drained.
+    unsteady: bool,
     /// The end of the stream, or an error, was read.
     ended: bool,
     /// The kernel refuses descriptors that the peer sends along.
@@ -61,7 +61,7 @@ impl Connection {
             watches_write: false,
             wants_write: false,
             stalls: 0,
-            hung_up: false,
+            unsteady: false,
             ended: false,
             refuses_rights,
             emptied: false,
@@ -69,9 +69,9 @@ impl Connection {
     }
 
     /// An edge says that there is something to read.
-    pub(crate) fn mark_readable(&mut self, hung_up: bool) {
+    pub(crate) fn mark_readable(&mut self, unsteady: bool) {
         self.readable = true;
-        self.hung_up |= hung_up;
+        self.unsteady |= unsteady;
     }
 
     /// Would a read make sense now?
@@ -124,7 +124,7 @@ impl Connection {
                     self.ended = true;
                 } else if length < memory.len() && !split {
                     self.emptied = true;
-                    self.readable = self.hung_up;
+                    self.readable = self.unsteady;
                 }
                 Ok(length)
             }
@@ -155,11 +155,18 @@ impl Connection {
         if self.wants_write && self.stalls < STALLS && length - sent.unwrap_or(0) >= BULK_REST {
             self.stalls += 1;
             if self.stalls == STALLS {
-                // At worst the buffer stays as it is.
-                let _ = rustix::net::sockopt::set_socket_send_buffer_size(&self.fd, BULK_SEND_BUFFER);
+                self.raise_send_buffer();
             }
         }
         sent
+    }
+
+    /// A buffer that is larger already, by the system's default, stays. So it does if the kernel will not.
+    fn raise_send_buffer(&self) {
+        use rustix::net::sockopt::{set_socket_send_buffer_size, socket_send_buffer_size};
+        if socket_send_buffer_size(&self.fd).is_ok_and(|size| size < BULK_SEND_BUFFER) {
+            let _ = set_socket_send_buffer_size(&self.fd, BULK_SEND_BUFFER);
+        }
     }
 
     pub(crate) fn shutdown(&mut self, how: Shutdown) -> Result<(), Errno> {

@@ -42,9 +42,13 @@ pub(crate) struct Ring<'a> {
 }
 
 impl Ring<'_> {
+    /// Places left; one is kept for the `Bulk` that follows the `Data` of the same connection.
+    pub(crate) fn room(&self) -> usize {
+        self.places.len().saturating_sub(self.used + 1)
+    }
+
     pub(crate) fn is_full(&self) -> bool {
-        // One place is kept for the `Bulk` that follows the `Data` of the same connection.
-        self.used + 1 >= self.places.len()
+        self.room() == 0
     }
 
     pub(crate) fn push(&mut self, subject: u32, kind: EventKind, value: i32, detail: u32) {

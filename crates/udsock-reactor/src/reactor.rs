@@ -6,7 +6,7 @@ use crate::listener::Listener;
 use crate::table::Table;
 use crate::{Arrival, Event, EventKind, Id, Mailbox, stream};
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Waker};
+use mio::{Events, Interest, Poll, Token, Waker};
 use rustix::io::Errno;
 use rustix::net::Shutdown;
 use std::collections::VecDeque;
@@ -19,6 +19,12 @@ use std::time::Duration;
 const POLL_EVENTS: usize = 256;
 /// A read into memory of its own that brings less than this ends bulk reading.
 const SMALLEST_BULK: usize = 32 << 10;
+
+/// Out-of-band bytes, which Linux lets a peer send, end a read early and say so as priority.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const READ: Interest = Interest::READABLE.add(Interest::PRIORITY);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const READ: Interest = Interest::READABLE;
 
 /// What a descriptor that joins a reactor is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,6 +49,28 @@ impl Socket {
     }
 }
 
+/// What the kernel says of one descriptor.
+#[derive(Clone, Copy)]
+struct Report {
+    token: Token,
+    readable: bool,
+    writable: bool,
+    /// From here on a short read does not mean "drained": the peer hung up, or sends out of band.
+    unsteady: bool,
+}
+
+impl From<&mio::event::Event> for Report {
+    fn from(event: &mio::event::Event) -> Report {
+        let unsteady = event.is_read_closed() || event.is_error() || event.is_priority();
+        Report {
+            token: event.token(),
+            readable: event.is_readable() || unsteady,
+            writable: event.is_writable() || event.is_write_closed() || event.is_error(),
+            unsteady,
+        }
+    }
+}
+
 /// What a poll left.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Polled {
@@ -56,6 +84,8 @@ pub struct Polled {
 pub struct Reactor {
     poll: Poll,
     reports: Events,
+    /// The reports of one poll, as far as they matter here.
+    seen: Vec<Report>,
     sockets: Table<Socket>,
     /// Connections that are to be read, in order; each at most once.
     readable: VecDeque<Id>,
@@ -85,6 +115,7 @@ impl Reactor {
         Ok(Reactor {
             poll,
             reports: Events::with_capacity(POLL_EVENTS),
+            seen: Vec::with_capacity(POLL_EVENTS),
             sockets: Table::new(),
             readable: VecDeque::new(),
             resumed: Vec::new(),
@@ -120,7 +151,7 @@ impl Reactor {
     fn insert(&mut self, socket: Socket) -> Result<Id, Errno> {
         let id = self.sockets.vacancy().ok_or(Errno::MFILE)?;
         let fd = socket.fd().as_raw_fd();
-        self.poll.registry().register(&mut SourceFd(&fd), id.token(), Interest::READABLE).map_err(errno)?;
+        self.poll.registry().register(&mut SourceFd(&fd), id.token(), READ).map_err(errno)?;
         self.sockets.insert(socket).ok_or(Errno::MFILE)
     }
 
@@ -199,7 +230,7 @@ impl Reactor {
         if connection.wants_write && !connection.watches_write {
             connection.watches_write = true;
             let fd = connection.fd.as_raw_fd();
-            self.watch(fd, id, Interest::READABLE | Interest::WRITABLE)?;
+            self.watch(fd, id, READ | Interest::WRITABLE)?;
         }
         sent
     }
@@ -310,47 +341,51 @@ impl Reactor {
     /// What the kernel reports. At most one event a report, so the ring has room for all. Listeners come first, before
     /// anything that can make somebody stop waiting for a connection.
     fn collect_reports(&mut self, ring: &mut Ring<'_>) -> Result<(), Errno> {
-        let mut reports = std::mem::replace(&mut self.reports, Events::with_capacity(0));
-        let polled = self.poll.poll(&mut reports, Some(Duration::ZERO));
-        for report in &reports {
-            if report.token() == Id::MAILBOX {
-                self.has_mail = true;
-                continue;
-            }
-            let id = Id::from_token(report.token());
-            let hung_up = report.is_read_closed() || report.is_error();
-            match self.sockets.get_mut(id) {
-                None => {}
-                Some(Socket::Listener(_)) => ring.push(id.slot, EventKind::Acceptable, 0, 0),
-                Some(Socket::Connection(connection)) => {
-                    if report.is_readable() || hung_up {
-                        connection.mark_readable(hung_up);
-                    }
-                    if report.is_writable() || report.is_write_closed() || report.is_error() {
-                        if connection.wants_write {
-                            connection.wants_write = false;
-                            self.writable.push(id);
-                        } else if connection.watches_write {
-                            // If that fails, the watch stays, and with it needless reports.
-                            let fd = connection.fd.as_raw_fd();
-                            let still = self.watch(fd, id, Interest::READABLE).is_err();
-                            self.connection(id)?.watches_write = still;
-                        }
-                    }
-                    self.enqueue_if_ready(id);
-                }
-            }
+        match self.poll.poll(&mut self.reports, Some(Duration::ZERO)).map_err(errno) {
+            Ok(()) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
         }
-        self.reports = reports;
-        match polled.map_err(errno) {
-            Ok(()) | Err(Errno::INTR) => Ok(()),
-            Err(errno) => Err(errno),
+        self.seen.clear();
+        self.seen.extend(self.reports.iter().map(Report::from));
+        for index in 0..self.seen.len() {
+            let Some(&report) = self.seen.get(index) else { break };
+            self.note(report, ring);
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, report: Report, ring: &mut Ring<'_>) {
+        if report.token == Id::MAILBOX {
+            self.has_mail = true;
+            return;
+        }
+        let id = Id::from_token(report.token);
+        match self.sockets.get_mut(id) {
+            None => {}
+            Some(Socket::Listener(_)) => ring.push(id.slot, EventKind::Acceptable, 0, 0),
+            Some(Socket::Connection(connection)) => {
+                if report.readable {
+                    connection.mark_readable(report.unsteady);
+                }
+                if report.writable && connection.wants_write {
+                    connection.wants_write = false;
+                    self.writable.push(id);
+                } else if report.writable && connection.watches_write {
+                    // If that fails, the watch stays, and with it needless reports.
+                    let fd = connection.fd.as_raw_fd();
+                    let still = self.watch(fd, id, READ).is_err();
+                    if let Ok(connection) = self.connection(id) {
+                        connection.watches_write = still;
+                    }
+                }
+                self.enqueue_if_ready(id);
+            }
         }
     }
 
     fn collect_resumed(&mut self, ring: &mut Ring<'_>) -> bool {
         while let Some(id) = self.resumed.pop() {
-            if ring.is_full() {
+            if ring.room() <= self.writable.len() {
                 self.resumed.push(id);
                 return true;
             }
