@@ -41,8 +41,8 @@ const settled = Promise.resolve()
 /**
  * One per JavaScript environment: takes the reactor's events, hands them to sockets, sends what they wrote.
  *
- * A *turn* is one pass over everything that is ready. Writes made in it leave at its end, one system call a socket; writes
- * made outside leave with the microtasks. The ring and the scratch memory never leave this class.
+ * A *turn* is one pass over everything that is ready. Writes made in it leave at its end, or sooner when a socket has
+ * gathered much; writes made outside leave with the microtasks. The ring and the scratch memory never leave this class.
  */
 export class Engine {
   readonly raw: RawFunctions
