@@ -16,6 +16,14 @@ for (const place of everyPlace) {
     t.is(String(await receiveAll(server)), `abAABB${'x'.repeat(9000)}Acd`)
   })
 
+  test.serial(`what the stream takes although it is said not to be writable is sent (${place})`, async t => {
+    const { client, server } = await pair(t, place)
+    Object.assign(client, { writable: false })
+    client.write('written ')
+    client.end('and ended')
+    t.is(String(await receiveAll(server)), 'written and ended')
+  })
+
   test.serial(
     `destroy() with bytes waiting for a peer that is gone emits 'close' alone (${place})`,
     async t => {

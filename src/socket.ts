@@ -157,7 +157,7 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
   override write(chunk: unknown, encoding?: BufferEncoding | Callback, callback?: Callback): boolean {
     const bytes = this.#bytesOf(chunk, encoding)
     // After the end, or of what is no chunk, the stream makes the error; nothing of it must get into the outbox.
-    if (bytes === undefined || this.writableEnded || this.destroyed || this.errored !== null) {
+    if (bytes === undefined || this.#refusesWrites) {
       return super.write(chunk, encoding as BufferEncoding, callback)
     }
     const first = !this.#gathering
@@ -177,6 +177,11 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
     if (canLeave && (bytes.length > smallChunk || this.#outbox.isFilling)) this.flush()
     else if (first) this.#engine.dirty(this)
     return more
+  }
+
+  /** Not `writable`, which users can set and the stream then does not heed. */
+  get #refusesWrites(): boolean {
+    return this.writableEnded || this.destroyed || this.errored !== null
   }
 
   /** A chunk as bytes; undefined for what the stream is to refuse. */
@@ -214,7 +219,7 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
   override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
     if (typeof chunk === 'function') return super.end(chunk as () => void)
     if (typeof encoding === 'function') return this.end(chunk, undefined, encoding as () => void)
-    if (!this.writable) return super.end(chunk, encoding as BufferEncoding, callback as () => void)
+    if (this.#refusesWrites) return super.end(chunk, encoding as BufferEncoding, callback as () => void)
     if (chunk !== undefined && chunk !== null) this.write(chunk, encoding as BufferEncoding)
     this.#corks = 0
     this.flush()
