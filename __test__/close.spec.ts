@@ -28,6 +28,7 @@ const partings: [string, string][] = [
   ['write in a timer, exit', 'last words'],
   ['several writes, exit', 'last words'],
   ["write in 'exit'", 'last words'],
+  ["write, exit, write in 'exit'", 'last words'],
   ['write in data, exit', '?last words'],
   ['write, throw', 'last words'],
   ['write a large chunk, destroy', 'l'.repeat(100_000)],

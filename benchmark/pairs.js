@@ -4,7 +4,7 @@ import { availableCpus, runClient, Server, socketDirectory } from './processes.j
 import { workloads } from './workloads.js'
 
 /** Seconds measured per run, without the warm-up, unless the workload says otherwise. */
-const usualSeconds = 0.8
+const usualSeconds = 2
 
 /** Milliseconds that a client may take, beyond what it measures. */
 const slack = 20_000

@@ -20,6 +20,9 @@ export interface Endpoint {
 
 /** What gathers writes until the turn ends. */
 export interface Writer {
+  /** Sends; runs nobody's code. */
+  send(): void
+  /** Sends, and calls back. */
   flush(): void
 }
 
@@ -31,7 +34,7 @@ const scratchLength = 512 * 1024
 const pullsPerTurn = 16
 /** Connections that are made at once before the event loop has its turn. */
 const breathsPerTurn = 64
-/** Sockets with gathered writes before they are sent without waiting for the turn's end. */
+/** Sockets with gathered writes before they are sent, though not called back, without waiting for the turn's end. */
 const dirtyLimit = 256
 /** Id = generation * 2^21 + slot: the crate's Id::bits. */
 const slots = 2 ** 21
@@ -78,7 +81,7 @@ export class Engine {
     // What was written is on its way also when a callback ends the process.
     process.on('exit', () => {
       this.#exiting = true
-      this.#flush()
+      for (const writer of this.#dirty) writer?.send()
     })
   }
 
@@ -95,9 +98,12 @@ export class Engine {
 
   /** Sends what `writer` gathered at the end of the turn, or outside one with the microtasks. */
   dirty(writer: Writer): void {
-    this.#dirty[this.#dirtyCount++] = writer
-    if (this.#exiting || this.#dirtyCount >= dirtyLimit) this.#flush()
-    else if (this.#dirtyCount === 1 && !this.#inTurn) void settled.then(this.#flush)
+    const count = ++this.#dirtyCount
+    this.#dirty[count - 1] = writer
+    if (this.#exiting) writer.send()
+    else if (count % dirtyLimit === 0)
+      for (let index = count - dirtyLimit; index < count; index++) this.#dirty[index]?.send()
+    if (count === 1 && !this.#inTurn) void settled.then(this.#flush)
   }
 
   /** Keeps the process alive until `release()`. */

@@ -12,37 +12,30 @@ const spareLimit = 256
 const slicesPerSend = 256
 const wouldBlock = -constants.errno.EAGAIN
 
-const zeroes = new ArrayBuffer(smallChunk)
-const placeholders: (Buffer | undefined)[] = []
-
-/** Stands in a stream's buffer for bytes that are in the outbox: only its length and its identity mean something. */
-function placeholder(length: number): Buffer {
-  return (placeholders[length] ??= Buffer.from(zeroes, 0, length))
-}
-
 const spares: Buffer[] = []
 
 /**
- * What a socket wrote and the kernel has not taken yet.
- *
- * Small chunks are copied in when they are written (`substitute`, `keep`); the stream's own buffer holds a placeholder for
- * each, so that accounting, callbacks and order stay the stream's. When the stream hands its buffer over (`load`), the
- * copies are joined, with large chunks between them by reference, and `send` gives all of it to the kernel at once.
+ * The bytes that a socket wrote and the kernel has not taken yet: small chunks copied one behind the other, large ones by
+ * reference between them. It counts what was put in and what was sent; by these positions the socket knows which of its
+ * writes are done.
  */
 export class Outbox {
   readonly #engine: Engine
   readonly #id: number
-  /** Copies of small chunks, in order, that the stream has not handed over. */
-  #memory: Buffer | undefined
-  #filled = 0
-  /** The lengths, when they were written, of what is in the stream's buffer and not a copy. */
-  #references: number[] = []
-  /** Handed over, and not sent at the first attempt. */
+  /** In order; what is in `memory` from `start` on comes behind. */
   #slices: Uint8Array[] = []
   /** What the slices' lengths have to be still when they are sent. */
   #lengths: number[] = []
   /** Bytes of the first slice that the kernel has. */
   #skip = 0
+  #memory: Buffer | undefined
+  #start = 0
+  #filled = 0
+  /** While corked, how many slices were there before: they alone may leave. */
+  #uncorked: number | undefined
+  #blocked = false
+  #failure = 0
+  #written = 0
   #sent = 0
 
   constructor(engine: Engine, id: number) {
@@ -50,77 +43,93 @@ export class Outbox {
     this.#id = id
   }
 
-  /** Bytes that the kernel has taken. */
+  /** Bytes put in, since the beginning. */
+  get written(): number {
+    return this.#written
+  }
+
+  /** Bytes that the kernel has taken, since the beginning. */
   get sent(): number {
     return this.#sent
   }
 
-  /** What to write to the stream in place of `chunk`; `keep` follows when the stream has taken it. */
-  substitute(chunk: Uint8Array): Uint8Array {
-    const length = chunk.byteLength
-    if (length > smallChunk) return chunk
-    if (this.#filled + length > memoryLength) return Buffer.from(chunk)
-    return placeholder(length)
+  /** Is the kernel full? Then `unblock` has to come before anything is sent. */
+  get isBlocked(): boolean {
+    return this.#blocked
   }
 
-  /** The stream has taken `substitute` for `chunk`. */
-  keep(chunk: Uint8Array, substitute: Uint8Array): void {
-    const length = substitute.length
-    if (substitute !== placeholders[length]) {
-      this.#references.push(length)
+  /** 0, or the negative errno that a send failed with: nothing is sent any more. */
+  get failure(): number {
+    return this.#failure
+  }
+
+  put(chunk: Uint8Array): void {
+    const length = chunk.length
+    this.#written += length
+    if (length > smallChunk) {
+      this.#seal()
+      this.#push(chunk, length)
       return
     }
-    this.#memory ??= spares.pop() ?? Buffer.allocUnsafeSlow(memoryLength)
+    if (this.#filled + length > memoryLength) {
+      this.#seal()
+      this.#memory = undefined
+    }
+    if (this.#memory === undefined) {
+      this.#memory = spares.pop() ?? Buffer.allocUnsafeSlow(memoryLength)
+      this.#start = this.#filled = 0
+    }
     this.#memory.set(chunk, this.#filled)
     this.#filled += length
   }
 
+  /** What is put in from now on stays until `uncork`. */
+  cork(): void {
+    this.#seal()
+    this.#uncorked = this.#slices.length
+  }
+
+  uncork(): void {
+    this.#uncorked = undefined
+  }
+
+  /** There is room again. */
+  unblock(): void {
+    this.#blocked = false
+  }
+
   /** Is there so much that it should not wait for the end of the turn? */
   get isFilling(): boolean {
-    return this.#filled >= earlyFlush
+    return this.#slices.length > 0 || this.#filled - this.#start >= earlyFlush
   }
 
-  /** The stream hands over its buffer, all of it. */
-  load(chunks: readonly { chunk: Uint8Array }[]): void {
-    if (this.#references.length === 0) return
-    let start = 0
-    let end = 0
-    let reference = 0
-    for (const { chunk } of chunks) {
-      if (chunk === placeholders[chunk.length]) {
-        end += chunk.length
-      } else {
-        this.#pushCopies(start, end)
-        this.#push(chunk, this.#references[reference++]!)
-        start = end
-      }
+  /** Gives the kernel what it takes without waiting. */
+  send(): void {
+    if (this.#blocked || this.#failure !== 0) return
+    if (this.#uncorked === undefined && this.#slices.length === 0) this.#sendCopies()
+    else this.#sendSlices()
+  }
+
+  /** Gives memory back to those that write in this turn: what has to wait moves into memory of its own. */
+  settle(): void {
+    const memory = this.#memory
+    if (memory === undefined) return
+    this.#seal()
+    for (let index = 0; index < this.#slices.length; index++) {
+      const slice = this.#slices[index]!
+      if (slice.buffer === memory.buffer) this.#slices[index] = Buffer.from(slice)
     }
-    this.#pushCopies(start, end)
-  }
-
-  /** As `load`, for a buffer of one chunk. */
-  loadOne(chunk: Uint8Array): void {
-    if (this.#references.length > 0) this.#push(chunk, this.#references[0]!)
-  }
-
-  /** Sends what was just handed over: 0 when the kernel has all of it, 1 when the rest waits for room, or a negative errno. */
-  send(): number {
-    const result = this.#slices.length === 0 ? this.#sendCopies() : this.#sendSlices()
-    if (result === 1) this.#detain()
-    this.#release()
-    return result
-  }
-
-  /** Goes on with what waits; answers as `send`. What was written meanwhile is the stream's to hand over afterwards. */
-  resume(): number {
-    return this.#sendSlices()
+    this.#memory = undefined
+    if (spares.length < spareLimit) spares.push(memory)
   }
 
   /** Nothing more will be sent. */
   discard(): void {
     this.#slices = []
     this.#lengths = []
-    this.#release()
+    this.#start = this.#filled
+    this.#blocked = false
+    this.settle()
   }
 
   #push(slice: Uint8Array, length: number): void {
@@ -128,59 +137,54 @@ export class Outbox {
     this.#lengths.push(length)
   }
 
-  #pushCopies(start: number, end: number): void {
-    if (end > start) this.#push(this.#memory!.subarray(start, end), end - start)
+  /** Makes a slice of the copies. */
+  #seal(): void {
+    const length = this.#filled - this.#start
+    if (this.#memory === undefined || length === 0) return
+    this.#push(this.#memory.subarray(this.#start, this.#filled), length)
+    this.#start = this.#filled
   }
 
-  #sendCopies(): number {
-    const length = this.#filled
-    if (length === 0) return 0
-    const sent = this.#engine.raw.write(this.#id, this.#memory!, 0, length)
+  #sendCopies(): void {
+    const length = this.#filled - this.#start
+    if (this.#memory === undefined || length === 0) return
+    const sent = this.#engine.raw.write(this.#id, this.#memory, this.#start, this.#filled)
     if (sent === length) {
-      this.#sent += sent
-      return 0
+      this.#sent += length
+      this.#start = this.#filled = 0
+    } else {
+      this.#seal()
+      this.#advance(sent, 1)
     }
-    if (sent < 0 && sent !== wouldBlock) return sent
-    this.#pushCopies(0, length)
-    this.#advance(Math.max(sent, 0))
-    return 1
   }
 
-  #sendSlices(): number {
-    while (this.#slices.length > 0) {
-      const count = Math.min(this.#slices.length, slicesPerSend)
+  #sendSlices(): void {
+    if (this.#uncorked === undefined) this.#seal()
+    for (;;) {
+      const count = Math.min(this.#uncorked ?? this.#slices.length, slicesPerSend)
+      if (count === 0) return
       const sent = this.#engine.raw.writev(this.#id, this.#slices, this.#lengths, count, this.#skip)
-      if (sent < 0 && sent !== wouldBlock) return sent
-      if (this.#advance(Math.max(sent, 0)) < count) return 1
+      if (!this.#advance(sent, count)) return
     }
-    return 0
   }
 
-  /** The kernel took so many bytes: drops the slices that it has whole, and returns how many. */
-  #advance(sent: number): number {
-    this.#sent += sent
-    let left = sent + this.#skip
+  /** Notes what a send of `count` slices came to; tells whether the kernel took them all. */
+  #advance(sent: number, count: number): boolean {
+    if (sent < 0 && sent !== wouldBlock) {
+      this.#failure = sent
+      this.discard()
+      return false
+    }
+    const taken = Math.max(sent, 0)
+    this.#sent += taken
+    let left = taken + this.#skip
     let finished = 0
-    while (finished < this.#lengths.length && left >= this.#lengths[finished]!)
-      left -= this.#lengths[finished++]!
+    while (finished < count && left >= this.#lengths[finished]!) left -= this.#lengths[finished++]!
     this.#slices.splice(0, finished)
     this.#lengths.splice(0, finished)
     this.#skip = left
-    return finished
-  }
-
-  /** What has to wait leaves the outbox's memory. */
-  #detain(): void {
-    for (let index = 0; index < this.#slices.length; index++) {
-      const slice = this.#slices[index]!
-      if (slice.buffer === this.#memory?.buffer) this.#slices[index] = Buffer.from(slice)
-    }
-  }
-
-  #release(): void {
-    this.#filled = 0
-    if (this.#references.length > 0) this.#references = []
-    if (this.#memory !== undefined && spares.length < spareLimit) spares.push(this.#memory)
-    this.#memory = undefined
+    if (this.#uncorked !== undefined) this.#uncorked -= finished
+    this.#blocked = finished < count
+    return !this.#blocked
   }
 }

@@ -42,6 +42,14 @@ const bulkLength = 64 * 1024
 const bulkReads = 4
 const wouldBlock = -constants.errno.EAGAIN
 
+const zeroes = new ArrayBuffer(smallChunk)
+const placeholders: (Buffer | undefined)[] = []
+
+/** Stands in the stream's buffer for bytes that are in the outbox: only its length means something. */
+function placeholder(length: number): Buffer {
+  return (placeholders[length] ??= Buffer.from(zeroes, 0, length))
+}
+
 /** What the package makes a socket of; nobody else can. */
 export class Connection {
   readonly engine: Engine
@@ -89,14 +97,14 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
   #readClosed = false
   #referenced = true
   #held = false
-  /** Corked until the engine flushes. */
+  /** The engine will flush. */
   #gathering = false
-  /** What waited went out in the last attempt of `destroy()`. */
-  #sentAtLast = false
+  /** Where in the outbox's bytes ends what the stream has handed over. */
+  #handed = 0
   /** Corks of the user. */
   #corks = 0
   #defaultEncoding: BufferEncoding = 'utf8'
-  /** The stream's callback for what was handed over and waits for room. */
+  /** The stream's callback for what it handed over, held until the kernel has the bytes. */
   #waiting: Callback | undefined
 
   /** @internal */
@@ -155,42 +163,43 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
   override write(chunk: unknown, callback?: Callback): boolean
   override write(chunk: unknown, encoding?: BufferEncoding, callback?: Callback): boolean
   override write(chunk: unknown, encoding?: BufferEncoding | Callback, callback?: Callback): boolean {
+    if (typeof encoding === 'function') return this.write(chunk, undefined, encoding)
     const bytes = this.#bytesOf(chunk, encoding)
     // After the end, or of what is no chunk, the stream makes the error; nothing of it must get into the outbox.
-    if (bytes === undefined || this.#refusesWrites) {
-      return super.write(chunk, encoding as BufferEncoding, callback)
-    }
-    const first = !this.#gathering
-    // Corked, the stream only buffers: nothing is handed over before the outbox has it.
-    if (first) super.cork()
-    const substitute = this.#outbox.substitute(bytes)
-    let more
-    try {
-      more = super.write(substitute, encoding as BufferEncoding, callback)
-    } catch (error) {
-      if (first) super.uncork()
-      throw error
-    }
-    this.#outbox.keep(bytes, substitute)
-    this.#gathering = true
-    const canLeave = this.#waiting === undefined && this.#corks === 0
-    if (canLeave && (bytes.length > smallChunk || this.#outbox.isFilling)) this.flush()
-    else if (first) this.#engine.dirty(this)
+    if (bytes === undefined || this.#refusesWrites()) return super.write(chunk, encoding!, callback)
+    const length = bytes.length
+    this.#outbox.put(bytes)
+    this.#sendIfMuch()
+    const more = super.write(length > smallChunk ? bytes : placeholder(length), this.#exact(callback))
+    this.#gather()
     return more
   }
 
   /** Not `writable`, which users can set and the stream then does not heed. */
-  get #refusesWrites(): boolean {
+  #refusesWrites(): boolean {
     return this.writableEnded || this.destroyed || this.errored !== null
   }
 
   /** A chunk as bytes; undefined for what the stream is to refuse. */
-  #bytesOf(chunk: unknown, encoding: unknown): Uint8Array | undefined {
+  #bytesOf(chunk: unknown, encoding: BufferEncoding | undefined): Uint8Array | undefined {
+    if (typeof chunk === 'string') {
+      if (!encoding) return Buffer.from(chunk, this.#defaultEncoding)
+      return Buffer.isEncoding(encoding) ? Buffer.from(chunk, encoding) : undefined
+    }
+    if (encoding && (encoding as string) !== 'buffer' && !Buffer.isEncoding(encoding)) return undefined
     if (isUint8Array(chunk)) return chunk
-    if (ArrayBuffer.isView(chunk)) return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength)
-    if (typeof chunk !== 'string') return undefined
-    if (typeof encoding !== 'string') return Buffer.from(chunk, this.#defaultEncoding)
-    return Buffer.isEncoding(encoding) ? Buffer.from(chunk, encoding) : undefined
+    return ArrayBuffer.isView(chunk)
+      ? new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+      : undefined
+  }
+
+  /** The stream answers for all that it hands over together, and fails what it never did: `callback` learns of its own bytes. */
+  #exact(callback: Callback | undefined): Callback | undefined {
+    if (typeof callback !== 'function') return undefined
+    if (this.#waiting === undefined && this.#corks === 0) return callback
+    const outbox = this.#outbox
+    const end = outbox.written
+    return error => callback(outbox.sent >= end ? null : error)
   }
 
   override setDefaultEncoding(encoding: BufferEncoding): this {
@@ -200,17 +209,23 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
   }
 
   override cork(): void {
-    // What was written before is not held back by it.
-    if (this.#corks === 0) this.flush()
-    this.#corks++
+    if (this.#corks++ === 0) {
+      // What was written before is not held back by it.
+      this.#send()
+      this.#outbox.cork()
+    }
     super.cork()
   }
 
   override uncork(): void {
-    // One too many does nothing; it must not undo the cork of a turn.
-    if (this.#corks > 0) this.#corks--
-    else if (this.#gathering) return
+    if (this.#corks > 0 && --this.#corks === 0) this.#release()
     super.uncork()
+    this.#gather()
+  }
+
+  #release(): void {
+    this.#outbox.uncork()
+    this.#sendIfMuch()
   }
 
   override end(callback?: () => void): this
@@ -219,28 +234,73 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
   override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
     if (typeof chunk === 'function') return super.end(chunk as () => void)
     if (typeof encoding === 'function') return this.end(chunk, undefined, encoding as () => void)
-    if (this.#refusesWrites) return super.end(chunk, encoding as BufferEncoding, callback as () => void)
+    if (this.#refusesWrites()) return super.end(chunk, encoding as BufferEncoding, callback as () => void)
     if (chunk !== undefined && chunk !== null) this.write(chunk, encoding as BufferEncoding)
-    this.#corks = 0
-    this.flush()
-    return super.end(callback as () => void)
+    if (this.#corks > 0) {
+      this.#corks = 0
+      this.#release()
+    }
+    super.end(callback as () => void)
+    this.#gather()
+    return this
   }
 
-  /** Sends what was gathered; the engine calls it at the end of the turn. */
-  flush(): void {
-    if (!this.#gathering) return
+  /** Has the turn's end, or the microtasks, send what was written and call back. */
+  #gather(): void {
+    if (this.#gathering || (this.#waiting === undefined && this.#corks === 0)) return
+    this.#gathering = true
+    this.#engine.dirty(this)
+  }
+
+  #sendIfMuch(): void {
+    if (this.#outbox.isFilling) this.#send()
+  }
+
+  #send(): void {
+    const outbox = this.#outbox
+    const before = outbox.sent
+    outbox.send()
+    if (outbox.sent !== before) this.touch()
+    this.#holdIfBusy()
+  }
+
+  /** @internal Sends what was gathered, without a callback: inside somebody's write, or at the process's exit. */
+  send(): void {
     this.#gathering = false
-    this.#resource.runInAsyncScope(super.uncork, this)
+    this.#send()
+    this.#outbox.settle()
+  }
+
+  /** @internal The end of the turn. */
+  flush(): void {
+    this.send()
+    this.#settle()
   }
 
   override _write(chunk: Uint8Array, _encoding: BufferEncoding, callback: Callback): void {
-    this.#outbox.loadOne(chunk)
-    this.#settle(this.#outbox.send(), callback)
+    // A large chunk that was detached or shrunk meanwhile would upset the stream's account.
+    const length = this.#outbox.written - this.#handed
+    if (chunk.length === length) this.#take(callback)
+    else callback(bufferChanged())
   }
 
-  override _writev(chunks: { chunk: Uint8Array; encoding: BufferEncoding }[], callback: Callback): void {
-    this.#outbox.load(chunks)
-    this.#settle(this.#outbox.send(), callback)
+  override _writev(_chunks: unknown, callback: Callback): void {
+    this.#take(callback)
+  }
+
+  /** The stream hands over all that it has, which is in the outbox or beyond already. */
+  #take(callback: Callback): void {
+    this.#handed = this.#outbox.written
+    const outcome = this.#outcome()
+    if (outcome === undefined) this.#waiting = callback
+    else callback(outcome)
+  }
+
+  /** What became of the bytes that the stream handed over; undefined: nothing yet. */
+  #outcome(): Error | null | undefined {
+    const { sent, failure } = this.#outbox
+    if (sent >= this.#handed) return null
+    return failure === 0 ? undefined : writeError(failure)
   }
 
   /** Everything is in the kernel: the stream calls this after the last write's callback. */
@@ -250,25 +310,19 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
     this.#resource.runInAsyncScope(callback)
   }
 
-  /** Settles `callback` with what a send came to, or keeps it until there is room. */
-  #settle(result: number, callback: Callback): void {
-    this.touch()
-    if (result === 0) {
-      callback()
-    } else if (result === 1) {
-      this.#waiting = callback
-    } else {
-      this.#outbox.discard()
-      callback(writeError(result))
-    }
-    this.#holdIfBusy()
+  #settle(): void {
+    const callback = this.#waiting
+    if (callback === undefined) return
+    const outcome = this.#outcome()
+    if (outcome === undefined) return
+    this.#waiting = undefined
+    this.#resource.runInAsyncScope(callback, undefined, outcome)
   }
 
   #resume(): void {
-    const callback = this.#waiting
-    if (callback === undefined) return
-    this.#waiting = undefined
-    this.#settle(this.#outbox.resume(), callback)
+    this.#outbox.unblock()
+    this.#send()
+    this.#settle()
   }
 
   /* ---------------------------------------------------------------- reading */
@@ -326,7 +380,20 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
     if (this.#readClosed) return
     this.#bytesRead += chunk.length
     this.touch()
-    if (!this.push(chunk)) this.#stopReading()
+    if (this.#isFlowing()) this.emit('data', chunk)
+    else if (!this.push(chunk)) this.#stopReading()
+  }
+
+  /** Would `push` do no more than emit 'data'? It costs a tick and a `read(0)` besides. */
+  #isFlowing(): boolean {
+    return (
+      this.readableFlowing === true &&
+      this.readableLength === 0 &&
+      this.readableEncoding === null &&
+      this.readableDidRead &&
+      this.listenerCount('data') > 0 &&
+      !this.destroyed
+    )
   }
 
   #readBulk(): void {
@@ -372,11 +439,7 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
 
   /** Sends what the kernel takes without waiting, then closes; `error` is emitted as 'error'. */
   override destroy(error?: Error): this {
-    if (this.#open && !this.destroyed && this.errored === null) {
-      this.flush()
-      // Its callback runs after the destruction: user code in between could destroy with another error.
-      if (this.#waiting !== undefined && this.#outbox.resume() === 0) this.#sentAtLast = true
-    }
+    if (this.#open && !this.destroyed && this.errored === null) this.#send()
     return super.destroy(error)
   }
 
@@ -388,9 +451,10 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
     this.#holdIfBusy()
     const waiting = this.#waiting
     this.#waiting = undefined
+    const outcome = this.#outcome()
     this.#resource.runInAsyncScope(() => {
       if (waiting !== undefined)
-        process.nextTick(waiting, this.#sentAtLast ? null : (error ?? streamDestroyed()))
+        process.nextTick(waiting, outcome === undefined ? (error ?? streamDestroyed()) : outcome)
       callback(error)
     })
   }
@@ -419,7 +483,7 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
   }
 
   #holdIfBusy(): void {
-    const busy = this.#open && this.#referenced && (this.#reading || this.#waiting !== undefined)
+    const busy = this.#open && this.#referenced && (this.#reading || this.#outbox.isBlocked)
     if (busy === this.#held) return
     this.#held = busy
     if (busy) this.#engine.hold()

@@ -30,6 +30,14 @@ const ways = {
     process.on('exit', () => socket.write('last words'))
     process.exit(0)
   },
+  "write, exit, write in 'exit'": () => {
+    process.on('exit', () => {
+      socket.write(' wo')
+      socket.write('rds')
+    })
+    socket.write('last')
+    process.exit(0)
+  },
   'write in data, exit': () => {
     socket.on('data', () => {
       socket.write('last words')

@@ -16,6 +16,7 @@ mod id;
 mod listener;
 mod mailbox;
 mod reactor;
+mod streak;
 mod stream;
 mod table;
 
