@@ -5,7 +5,7 @@ import { type Engine } from './engine.js'
 export const smallChunk = 8192
 const memoryLength = 16 * 1024
 /** Copies that are sent before the turn ends, so that the peer wakes up and works meanwhile: see pipeline, on two CPUs. */
-const earlyFlush = 2048
+const earlyFlush = 1024
 /** As many as there may be dirty sockets: a turn over many connections must not allocate. */
 const spareLimit = 256
 /** Slices of one send: MOST_SLICES of the crate udsock-node. */
