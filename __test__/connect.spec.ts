@@ -369,9 +369,7 @@ for (const place of everyPlace) {
     await t.throwsAsync(connect(path, { allowHalfOpen: 'yes' } as unknown as ConnectOptions), type)
     for (const [name, wish] of Object.entries({
       peerUid: 0,
-      busyPoll: 50,
       writeLimit: 1,
-      onread: { buffer: new Uint8Array(1), callback: () => {} },
     }))
       await t.throwsAsync(connect(path, { [name]: wish }), value, name)
     const mine = introduce(listener, 'mine', {

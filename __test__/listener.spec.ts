@@ -528,7 +528,6 @@ for (const place of everyPlace) {
       allow: 'self',
       maxConnections: 1,
       overflow: 'drop',
-      busyPoll: 50,
       writeLimit: 1,
     }))
       await t.throwsAsync(listen(path, { [name]: wish }), value, name)

@@ -6,11 +6,11 @@ export type Reactor = InstanceType<Native['Reactor']>
 
 /** The functions that bypass the macros. Each returns a count or an id from 0 up, or a negative errno. */
 export interface RawFunctions {
-  /** Fills the ring; how many events, `MORE` added when another poll is due before sleeping. */
-  poll(): number
+  /** Fills the ring, asking for so long while there is nothing; how many events, `MORE` added when another poll is due before sleeping. */
+  poll(microseconds: number): number
   arm(): number
-  /** 1 when something waits already. */
-  readStart(id: number): number
+  /** 1 when something waits already. `own`: 1 to have every read announced as bulk. */
+  readStart(id: number, own: 0 | 1): number
   readStop(id: number): number
   read(id: number, memory: Uint8Array): number
   write(id: number, chunk: Uint8Array, start: number, end: number): number

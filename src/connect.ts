@@ -2,6 +2,7 @@ import { AsyncResource } from 'node:async_hooks'
 import { constants } from 'node:os'
 import { engine } from './engine.js'
 import { abortError, systemError } from './errors.js'
+import { type OnRead, validateOnRead } from './inbox.js'
 import { keepPath, resolvePath, type UnixSocketPath } from './path.js'
 import { Connection, socketOptions, type SocketOptions, UnixSocket } from './socket.js'
 import { refuseOptions, validateMilliseconds, validateSignal } from './validate.js'
@@ -11,6 +12,12 @@ export interface ConnectOptions extends SocketOptions {
   signal?: AbortSignal | undefined
   /** Milliseconds until ETIMEDOUT, waiting for a listener whose backlog is full included; 0 does not wait. Default: no limit. */
   timeout?: number | undefined
+  /**
+   * Has what arrives read into your memory, and not into chunks: no 'data' is emitted and nothing is allocated. It is read
+   * as fast as it comes; `pause()` and `resume()` work, 'end', 'error' and 'close' are emitted. Source: `onread` of
+   * `new net.Socket` in Node's documentation.
+   */
+  onread?: OnRead | undefined
 }
 
 const backlogFull = -constants.errno.EAGAIN
@@ -28,11 +35,12 @@ const backlogFull = -constants.errno.EAGAIN
 export async function connect(path: UnixSocketPath, options?: ConnectOptions): Promise<UnixSocket> {
   const own = engine()
   const { bytes, display } = resolvePath(path)
-  const kept = socketOptions(options)
-  const { signal, timeout } = options ?? {}
+  const { signal, timeout, onread } = options ?? {}
+  validateOnRead(onread)
+  const kept = { ...socketOptions(options), onread: onread && { ...onread } }
   validateSignal(signal)
   validateMilliseconds('options.timeout', timeout)
-  refuseOptions(options, ['peerUid', 'busyPoll', 'writeLimit', 'onread'])
+  refuseOptions(options, ['peerUid', 'writeLimit'])
   if (signal?.aborted === true) throw abortError(signal)
 
   const remotePath = keepPath(path)

@@ -1,3 +1,4 @@
+import { BusyPolling } from './busy-polling.js'
 import { binding, INTERNAL, MORE, type RawFunctions, type Reactor } from './binding.js'
 import { internalError, systemError } from './errors.js'
 
@@ -60,6 +61,10 @@ export class Engine {
   #lastRequest = 0
   readonly #dirty: (Writer | undefined)[] = []
   #dirtyCount = 0
+  readonly #busyPolling = new BusyPolling(
+    microseconds => this.#run(microseconds),
+    () => this.#rearm(),
+  )
   #holds = 0
   #inTurn = false
   /** No turn and no microtask will come. */
@@ -104,6 +109,11 @@ export class Engine {
     else if (count % dirtyLimit === 0)
       for (let index = count - dirtyLimit; index < count; index++) this.#dirty[index]?.send()
     if (count === 1 && !this.#inTurn) void settled.then(this.#flush)
+  }
+
+  /** Has the engine poll for so many microseconds before it sleeps; `heard`: because something arrived. */
+  expect(microseconds: number, heard: boolean): void {
+    this.#busyPolling.expect(microseconds, heard)
   }
 
   /** Keeps the process alive until `release()`. */
@@ -178,7 +188,10 @@ export class Engine {
     return { uid: ring[0]! >>> 0, gid: ring[1]! >>> 0, pid: ring[2]! }
   }
 
-  readonly #turn = (): void => {
+  readonly #turn = (): void => this.#run(0)
+
+  /** One turn; with `microseconds`, for something to do is waited for so long, without a sleep. */
+  #run(microseconds: number): void {
     if (this.#inTurn) return
     this.#inTurn = true
     this.#scheduled = false
@@ -186,16 +199,21 @@ export class Engine {
     this.#breaths = 0
     this.#forListener = false
     for (let pulls = 0; more && !this.#forListener && pulls < pullsPerTurn; pulls++)
-      more = this.#pull(pulls === 0)
+      more = this.#pull(pulls === 0, pulls === 0 ? microseconds : 0)
     this.#inTurn = false
     this.#flush()
     if (more) this.soon()
-    else if (this.#rings) this.raw.arm()
+    else this.#rearm()
   }
 
-  #pull(isFirst: boolean): boolean {
+  /** Everything was seen: the doorbell may ring again, unless somebody is going to look anyway. */
+  #rearm(): void {
+    if (this.#rings && !this.#busyPolling.isAwake) this.raw.arm()
+  }
+
+  #pull(isFirst: boolean, microseconds: number): boolean {
     this.#again = false
-    const polled = this.raw.poll()
+    const polled = this.raw.poll(microseconds)
     if (polled < 0) {
       this.#uncaught(polled === INTERNAL ? internalError('poll') : systemError(polled, 'poll'))
       return false

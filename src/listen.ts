@@ -7,7 +7,7 @@ import { keepPath, resolvePath, type ResolvedPath, type UnixSocketPath } from '.
 import { socketOptions, type SocketOptions } from './socket.js'
 import { refuseOptions, validateInteger, validateSignal } from './validate.js'
 
-/** `allowHalfOpen` and `highWaterMark` are those of the accepted sockets. */
+/** `allowHalfOpen`, `highWaterMark` and `busyPoll` are those of the accepted sockets. */
 export interface ListenOptions extends SocketOptions {
   /** Connections that the kernel may hold before they are accepted; passed to it as it is. Default 4, as racket/unix-socket. */
   backlog?: number | undefined
@@ -32,7 +32,7 @@ export async function listen(path: UnixSocketPath, options?: ListenOptions): Pro
   validateSignal(signal)
   validateInteger('options.backlog', backlog, 0, 2 ** 31 - 1)
   refuseOptions(options, ['mode', 'onExisting', 'unlinkOnClose', 'allow', 'maxConnections', 'overflow'])
-  refuseOptions(options, ['busyPoll', 'writeLimit'])
+  refuseOptions(options, ['writeLimit'])
   if (signal?.aborted) throw abortError(signal)
 
   const given = keepPath(path)

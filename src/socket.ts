@@ -4,6 +4,7 @@ import { types } from 'node:util'
 import { INTERNAL } from './binding.js'
 import { type Endpoint, type Engine, Kind, type Writer } from './engine.js'
 import { bufferChanged, illegalConstructor, internalError, streamDestroyed, systemError } from './errors.js'
+import { Inbox, type OnRead, type Receiver } from './inbox.js'
 import { Outbox, smallChunk } from './outbox.js'
 import { pathFromBytes, type UnixSocketPath } from './path.js'
 import { PipeDuplex } from './pipe.js'
@@ -22,6 +23,17 @@ export interface SocketOptions {
   allowHalfOpen?: boolean | undefined
   /** Bytes that each direction buffers before it asks for patience. Default 65,536. */
   highWaterMark?: number | undefined
+  /**
+   * Microseconds for which the process asks for an answer again and again, after a byte went in or out, before it sleeps:
+   * trades a processor's time for latency. It pays with both ends doing so, each on a free processor, and gives up while it
+   * does not. Timers, immediates and other sockets have their turn in between. Default 0; at most 1,000,000.
+   */
+  busyPoll?: number | undefined
+}
+
+/** What the package makes a socket with. */
+export interface KeptOptions extends SocketOptions {
+  onread?: OnRead | undefined
 }
 
 const { isUint8Array } = types
@@ -29,18 +41,14 @@ const { isUint8Array } = types
 /** What sockets, connected and accepted, have in common: a copy, which its giver cannot change any more. */
 export function socketOptions(options: unknown): SocketOptions {
   validateOptions(options)
-  const { allowHalfOpen, highWaterMark } = options ?? {}
+  const { allowHalfOpen, highWaterMark, busyPoll } = options ?? {}
   validateBoolean('options.allowHalfOpen', allowHalfOpen)
   validateInteger('options.highWaterMark', highWaterMark, 0, 2 ** 31 - 1)
-  return { allowHalfOpen, highWaterMark }
+  validateInteger('options.busyPoll', busyPoll, 0, 1_000_000)
+  return { allowHalfOpen, highWaterMark, busyPoll }
 }
 
 type Callback = (error?: Error | null) => void
-
-/** Read into memory of its own when that much waits, the same as the reactor's own reads. */
-const bulkLength = 64 * 1024
-const bulkReads = 4
-const wouldBlock = -constants.errno.EAGAIN
 
 const zeroes = new ArrayBuffer(smallChunk)
 const placeholders: (Buffer | undefined)[] = []
@@ -54,7 +62,7 @@ function placeholder(length: number): Buffer {
 export class Connection {
   readonly engine: Engine
   readonly id: number
-  readonly options: SocketOptions
+  readonly options: KeptOptions
   /** Whose context the socket's callbacks run in. */
   readonly resource: AsyncResource
   readonly remotePath: UnixSocketPath | undefined
@@ -63,7 +71,7 @@ export class Connection {
   constructor(
     engine: Engine,
     id: number,
-    options: SocketOptions,
+    options: KeptOptions,
     resource: AsyncResource,
     paths: { remotePath?: UnixSocketPath; localPath?: UnixSocketPath },
   ) {
@@ -85,16 +93,17 @@ export class Connection {
 export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
   readonly #engine: Engine
   readonly #id: number
+  readonly #inbox: Inbox
   readonly #outbox: Outbox
+  readonly #busyPoll: number
+  /** What arrives goes into memory of the user's, not through the stream. */
+  readonly #inMemory: boolean
   readonly #resource: AsyncResource
   readonly #credentials: { uid: number; gid: number; pid: number } | number
   readonly #localPath: UnixSocketPath | undefined
   #remotePath: UnixSocketPath | undefined
   #remotePathKnown: boolean
-  #bytesRead = 0
   #open = true
-  #reading = false
-  #readClosed = false
   #referenced = true
   #held = false
   /** The engine will flush. */
@@ -115,20 +124,24 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
     super({ allowHalfOpen: options.allowHalfOpen ?? true, highWaterMark })
     this.#engine = engine
     this.#id = id
+    this.#inbox = new Inbox(engine, id, this.#receiver(), options.onread)
     this.#outbox = new Outbox(engine, id)
+    this.#busyPoll = options.busyPoll ?? 0
+    this.#inMemory = options.onread !== undefined
     this.#resource = connection.resource
     this.#credentials = engine.peer(id)
     this.#localPath = connection.localPath
     this.#remotePath = connection.remotePath
     this.#remotePathKnown = connection.remotePath !== undefined
     engine.attach(id, this)
+    if (this.#inMemory) this._read()
   }
 
   /* ---------------------------------------------------------------- who and how much */
 
   /** Bytes received. */
   get bytesRead(): number {
-    return this.#bytesRead
+    return this.#inbox.received
   }
 
   /** Bytes that the kernel has taken to send. */
@@ -274,6 +287,7 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
   /** @internal The end of the turn. */
   flush(): void {
     this.send()
+    if (this.#busyPoll > 0) this.#engine.expect(this.#busyPoll, false)
     this.#settle()
   }
 
@@ -328,10 +342,18 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
   /* ---------------------------------------------------------------- reading */
 
   override _read(): void {
-    if (this.#reading || this.#readClosed) return
-    this.#reading = true
+    this.#inbox.start()
     this.#holdIfBusy()
-    if (this.#engine.raw.readStart(this.#id) === 1) this.#engine.soon()
+  }
+
+  override pause(): this {
+    if (this.#inMemory) this.#stopReading()
+    return super.pause()
+  }
+
+  override resume(): this {
+    if (this.#inMemory) this._read()
+    return super.resume()
   }
 
   /**
@@ -342,9 +364,9 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
     if (!this.#open || this.readableEnded) return
     // The end that this makes is not the peer's, so it never ends the writable side.
     this.allowHalfOpen = true
-    const ended = this.#readClosed
-    this.#readClosed = true
-    this.#stopReading()
+    const ended = this.#inbox.isClosed
+    this.#inbox.close()
+    this.#holdIfBusy()
     this.#engine.raw.shutdown(this.#id, 0)
     this.#silently(() => {
       if (!ended) this.push(null)
@@ -362,26 +384,35 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
     if (own !== undefined) Object.defineProperty(this, 'emit', own)
   }
 
-  #endReading(): void {
-    if (this.#readClosed) return
-    this.#readClosed = true
-    this.#stopReading()
-    this.push(null)
-  }
-
   #stopReading(): void {
-    if (!this.#reading) return
-    this.#reading = false
-    this.#engine.raw.readStop(this.#id)
+    this.#inbox.stop()
     this.#holdIfBusy()
   }
 
-  #deliver(chunk: Buffer): void {
-    if (this.#readClosed) return
-    this.#bytesRead += chunk.length
-    this.touch()
-    if (this.#isFlowing()) this.emit('data', chunk)
-    else if (!this.push(chunk)) this.#stopReading()
+  /** What the inbox hands on. */
+  #receiver(): Receiver {
+    return {
+      take: chunk => {
+        this.touch()
+        if (this.#isFlowing()) this.emit('data', chunk)
+        else if (!this.push(chunk)) this.#stopReading()
+      },
+      touched: () => {
+        this.touch()
+        this.#holdIfBusy()
+      },
+      end: () => this.#endReading(),
+      fail: error => void this.destroy(typeof error === 'number' ? readError(error) : error),
+    }
+  }
+
+  #endReading(): void {
+    if (this.#inbox.isClosed) return
+    this.#inbox.close()
+    this.#holdIfBusy()
+    this.push(null)
+    // Nobody reads such a stream, so nobody would come to its end.
+    if (this.#inMemory) this.read(0)
   }
 
   /** Would `push` do no more than emit 'data'? It costs a tick and a `read(0)` besides. */
@@ -396,26 +427,6 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
     )
   }
 
-  #readBulk(): void {
-    for (let reads = 0; reads < bulkReads && this.#reading; reads++) {
-      const memory = Buffer.allocUnsafeSlow(bulkLength)
-      const length = this.#engine.raw.read(this.#id, memory)
-      if (length === bulkLength) {
-        this.#deliver(memory)
-      } else if (length > 0) {
-        // Memory that was not filled may hold anything: it stays here.
-        const chunk = Buffer.allocUnsafeSlow(length)
-        memory.copy(chunk, 0, 0, length)
-        this.#deliver(chunk)
-        return
-      } else {
-        if (length === 0) this.#endReading()
-        else if (length !== wouldBlock) this.destroy(readError(length))
-        return
-      }
-    }
-  }
-
   /* ---------------------------------------------------------------- events */
 
   protected override inContext<T>(work: () => T): T {
@@ -428,9 +439,10 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
   }
 
   #handle(kind: number, value: number, offset: number): void {
-    if (kind === Kind.data) this.#deliver(this.#engine.chunk(offset, value))
+    if (this.#busyPoll > 0) this.#engine.expect(this.#busyPoll, true)
+    if (kind === Kind.data) this.#inbox.takeScratch(offset, value)
     else if (kind === Kind.writable) this.#resume()
-    else if (kind === Kind.bulk) this.#readBulk()
+    else if (kind === Kind.bulk) this.#inbox.takeBulk()
     else if (kind === Kind.end) this.#endReading()
     else if (kind === Kind.error) this.destroy(readError(-value))
   }
@@ -483,7 +495,7 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
   }
 
   #holdIfBusy(): void {
-    const busy = this.#open && this.#referenced && (this.#reading || this.#outbox.isBlocked)
+    const busy = this.#open && this.#referenced && (this.#inbox.isReading || this.#outbox.isBlocked)
     if (busy === this.#held) return
     this.#held = busy
     if (busy) this.#engine.hold()

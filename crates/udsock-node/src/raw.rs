@@ -11,8 +11,9 @@ use std::io::IoSlice;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::rc::Rc;
+use std::time::Duration;
 use udsock::PeerCredentials;
-use udsock_reactor::{Errno, Id, Shutdown};
+use udsock_reactor::{Destination, Errno, Id, Shutdown};
 
 /// What a function returns after a panic, which no errno is.
 const INTERNAL: i64 = i32::MIN as i64;
@@ -121,8 +122,9 @@ macro_rules! raw {
 }
 
 raw! {
-    // poll(): events, MORE added when the engine has to poll again before it sleeps.
-    poll as c"poll" (0) = |_call, Open { reactor, memory, .. }| {
+    // poll(microseconds): events, MORE added when the engine has to poll again before it sleeps. Asks for so long while
+    // there are none; with 0 once.
+    poll as c"poll" (1) = |call, Open { reactor, memory, .. }| {
         // SAFETY: the engine's own memory, of these lengths, which no other borrow of Rust reaches.
         let (ring, scratch) = unsafe {
             (
@@ -130,7 +132,8 @@ raw! {
                 std::slice::from_raw_parts_mut(memory.scratch, memory.scratch_length),
             )
         };
-        let polled = reactor.poll(ring, scratch)?;
+        let patience = Duration::from_micros(call.number(0) as u64);
+        let polled = reactor.poll_for(ring, scratch, patience)?;
         Ok(polled.events as i64 + if polled.more { MORE } else { 0 })
     };
     // arm(): everything was seen; only the doorbell needs to know.
@@ -140,12 +143,16 @@ raw! {
         }
         Ok(0)
     };
-    // readStart(id): 1 when something waits already.
-    read_start as c"readStart" (1) = |call, Open { reactor, .. }| reactor.read_start(call.id()).map(i64::from);
+    // readStart(id, own): 1 when something waits already. With `own` not 0, every read goes into memory of the reader's.
+    read_start as c"readStart" (2) = |call, Open { reactor, .. }| {
+        let into = if call.number(1) == 0.0 { Destination::Scratch } else { Destination::Own };
+        reactor.read_start(call.id(), into).map(i64::from)
+    };
     read_stop as c"readStop" (1) = |call, Open { reactor, .. }| reactor.read_stop(call.id()).map(|()| 0);
     // read(id, memory): bytes.
     read as c"read" (2) = |call, Open { reactor, .. }| {
-        // SAFETY: memory that the engine has just made and nobody else has; nothing up to the read can run JavaScript.
+        // SAFETY: memory of this thread's JavaScript, looked up now and shared with no other thread, which the engine sees to;
+        // nothing up to the read can run JavaScript.
         let memory = unsafe {
             let (data, length) = buffer(call.env, call.value(1));
             if data.is_null() {

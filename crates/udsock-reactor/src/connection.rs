@@ -1,8 +1,8 @@
 //! One connected descriptor of a reactor: what is known of its readiness, and what follows from that.
 
-use crate::EventKind;
 use crate::event::Ring;
 use crate::stream::{self, Received};
+use crate::{Destination, EventKind};
 use rustix::io::Errno;
 use rustix::net::Shutdown;
 use std::io::IoSlice;
@@ -32,8 +32,9 @@ pub(crate) struct Connection {
     pub(crate) readable: bool,
     /// It stands in the reactor's queue of readable connections.
     pub(crate) queued: bool,
-    /// The last read was as large as one may be: the next goes into memory of its own.
+    /// The last read was as large as one may be, or the reader wants it so: the next goes into memory of its own.
     pub(crate) bulk: bool,
+    pub(crate) destination: Destination,
     /// Writable is registered with the poll.
     pub(crate) watches_write: bool,
     /// A write waits for the kernel.
@@ -58,6 +59,7 @@ impl Connection {
             readable: false,
             queued: false,
             bulk: false,
+            destination: Destination::Scratch,
             watches_write: false,
             wants_write: false,
             stalls: 0,
@@ -66,6 +68,12 @@ impl Connection {
             refuses_rights,
             emptied: false,
         }
+    }
+
+    pub(crate) fn start_reading(&mut self, into: Destination) {
+        self.reading = true;
+        self.destination = into;
+        self.bulk |= into == Destination::Own;
     }
 
     /// An edge says that there is something to read.

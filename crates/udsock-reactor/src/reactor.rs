@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Readiness reports taken from the kernel by one poll.
 const POLL_EVENTS: usize = 256;
@@ -34,6 +34,15 @@ pub enum Role {
     Connection,
     /// A listening stream socket.
     Listener,
+}
+
+/// Where a connection's bytes go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Destination {
+    /// Into the scratch memory of a poll, while they are few.
+    Scratch,
+    /// Into memory that the reader brings to [`Reactor::read`], always.
+    Own,
 }
 
 enum Socket {
@@ -181,14 +190,14 @@ impl Reactor {
         }
     }
 
-    /// Begins to deliver what arrives. Returns whether something waits already, so that the owner has to poll without
+    /// Begins to deliver what arrives, `into` the scratch memory or, announced by a `Bulk` event, the reader's own. Returns whether something waits already, so that the owner has to poll without
     /// being told.
     ///
     /// # Errors
     ///
     /// EBADF when the id names no open connection.
-    pub fn read_start(&mut self, id: Id) -> Result<bool, Errno> {
-        self.connection(id)?.reading = true;
+    pub fn read_start(&mut self, id: Id, into: Destination) -> Result<bool, Errno> {
+        self.connection(id)?.start_reading(into);
         self.enqueue_if_ready(id);
         Ok(!self.readable.is_empty())
     }
@@ -215,7 +224,7 @@ impl Reactor {
         let connection = self.connection(id)?;
         let received = connection.read(memory);
         if received.is_ok_and(|length| length < SMALLEST_BULK) {
-            connection.bulk = false;
+            connection.bulk = connection.destination == Destination::Own;
         }
         self.enqueue_if_ready(id);
         received
@@ -358,6 +367,7 @@ impl Reactor {
         self.seen.clear();
         self.seen.extend(self.reports.iter().map(Report::from));
         self.streak.note(match *self.seen {
+            [] => return Ok(()),
             [Report { token, readable: true, .. }] if token != Id::MAILBOX => Some(Id::from_token(token)),
             _ => None,
         });
@@ -366,6 +376,28 @@ impl Reactor {
             self.note(report, ring);
         }
         Ok(())
+    }
+
+    /// Polls until there is something, or for so long: trades the processor's time for the latency of a sleep. Lets another
+    /// thread run between polls, which on one processor may be the one that answers.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Reactor::poll).
+    pub fn poll_for(
+        &mut self,
+        ring: &mut [Event],
+        scratch: &mut [u8],
+        patience: Duration,
+    ) -> Result<Polled, Errno> {
+        let start = Instant::now();
+        loop {
+            let polled = self.poll(ring, scratch)?;
+            if polled.events > 0 || polled.more || start.elapsed() >= patience {
+                return Ok(polled);
+            }
+            std::thread::yield_now();
+        }
     }
 
     /// Is nothing left from the last poll?

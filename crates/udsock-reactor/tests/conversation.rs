@@ -7,7 +7,7 @@ mod bench;
 
 use bench::{Bench, pair, put};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use udsock_reactor::{Arrival, Event, EventKind, Id, Role};
+use udsock_reactor::{Arrival, Destination, Event, EventKind, Id, Role};
 
 /// Has `peer` speak often enough to be expected.
 fn converse(bench: &mut Bench, id: Id, peer: &std::os::fd::OwnedFd) {
@@ -90,7 +90,7 @@ fn who_stopped_listening_is_not_read() {
     bench.reactor.read_stop(id).unwrap();
     put(&peer, b"later");
     assert_eq!(bench.poll(), (vec![], false));
-    bench.reactor.read_start(id).unwrap();
+    bench.reactor.read_start(id, Destination::Scratch).unwrap();
     let (events, _) = bench.poll();
     assert_eq!(bench.data(events[0]), b"later");
 }

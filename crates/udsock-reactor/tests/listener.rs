@@ -8,7 +8,7 @@ use rustix::net::{
 };
 use std::os::fd::OwnedFd;
 use std::time::Duration;
-use udsock_reactor::{Errno, Event, EventKind, Id, Reactor, Role};
+use udsock_reactor::{Destination, Errno, Event, EventKind, Id, Reactor, Role};
 
 fn stream() -> OwnedFd {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
@@ -66,7 +66,7 @@ fn a_listener_is_no_connection_and_a_connection_no_listener() {
     let id = reactor.add(fd, Role::Listener).unwrap();
     let _client = client(&address);
     let connection = reactor.accept(id).unwrap();
-    assert_eq!(reactor.read_start(id), Err(Errno::BADF));
+    assert_eq!(reactor.read_start(id, Destination::Scratch), Err(Errno::BADF));
     assert_eq!(reactor.accept(connection), Err(Errno::BADF));
     assert_eq!(reactor.accept(Id::from_bits(12345)), Err(Errno::BADF));
 }
@@ -78,7 +78,7 @@ fn listeners_come_before_everything_else_of_a_poll() {
     let id = reactor.add(fd, Role::Listener).unwrap();
     let talker = client(&address);
     let connection = reactor.accept(id).unwrap();
-    reactor.read_start(connection).unwrap();
+    reactor.read_start(connection, Destination::Scratch).unwrap();
     poll(&mut reactor);
     rustix::net::send(&talker, b"x", rustix::net::SendFlags::empty()).unwrap();
     let _next = client(&address);

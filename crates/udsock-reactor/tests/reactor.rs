@@ -6,7 +6,9 @@
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use std::io::IoSlice;
 use std::os::fd::OwnedFd;
-use udsock_reactor::{Arrival, Errno, Event, EventKind, Id, Mailbox, Polled, Reactor, Role, Shutdown};
+use udsock_reactor::{
+    Arrival, Destination, Errno, Event, EventKind, Id, Mailbox, Polled, Reactor, Role, Shutdown,
+};
 
 mod bench;
 
@@ -37,7 +39,7 @@ fn nothing_is_read_that_nobody_asked_for() {
     put(&peer, b"later");
     assert_eq!(bench.poll(), (vec![], false));
     assert_eq!(bench.poll(), (vec![], false));
-    assert_eq!(bench.reactor.read_start(id), Ok(true));
+    assert_eq!(bench.reactor.read_start(id, Destination::Scratch), Ok(true));
     let (events, _) = bench.poll();
     assert_eq!(bench.data(events[0]), b"later");
 }
@@ -202,7 +204,7 @@ fn descriptors_sent_unasked_are_refused_or_closed_and_do_not_stop_the_bytes_behi
     // What is under way before we can refuse it has to be closed.
     assert_eq!(send_descriptor(&peer, b"gift", &gift), Ok(4));
     let id = bench.reactor.add(ours, Role::Connection).unwrap();
-    bench.reactor.read_start(id).unwrap();
+    bench.reactor.read_start(id, Destination::Scratch).unwrap();
     put(&peer, b" and text");
     let again = send_descriptor(&peer, b"!", &gift);
     let expected: &[u8] = match again {
@@ -233,7 +235,7 @@ fn an_event_for_a_closed_socket_never_reaches_its_successor() {
     assert_ne!(third.generation(), first.generation());
     assert_eq!(bench.poll(), (vec![], false));
     assert_eq!(bench.reactor.write(first, &[IoSlice::new(b"x")]), Err(Errno::BADF));
-    assert_eq!(bench.reactor.read_start(first), Err(Errno::BADF));
+    assert_eq!(bench.reactor.read_start(first, Destination::Scratch), Err(Errno::BADF));
     assert!(!bench.reactor.close(first));
     assert!(bench.reactor.fd(third).is_ok());
 }
@@ -408,4 +410,53 @@ fn bulk_that_keeps_meeting_a_full_buffer_gets_a_larger_one_and_small_messages_do
         let after = socket_send_buffer_size(bench.reactor.fd(id).unwrap()).unwrap();
         assert_eq!(after > before, raised, "{before} became {after}");
     }
+}
+
+#[test]
+fn a_reader_with_memory_of_its_own_gets_no_copy_however_little_comes() {
+    let mut bench = Bench::new();
+    let (id, peer) = bench.connection();
+    bench.reactor.read_stop(id).unwrap();
+    put(&peer, b"abcdef");
+    bench.reactor.read_start(id, Destination::Own).unwrap();
+    let (events, _) = bench.poll();
+    assert_eq!(events.iter().map(|event| event.kind).collect::<Vec<_>>(), [EventKind::Bulk]);
+    let mut memory = [0; 4];
+    assert_eq!(bench.reactor.read(id, &mut memory), Ok(4));
+    assert_eq!(&memory, b"abcd");
+    let (events, _) = bench.poll();
+    assert_eq!(events.len(), 1, "the rest was left");
+    assert_eq!(bench.reactor.read(id, &mut memory), Ok(2));
+    assert_eq!(&memory[..2], b"ef");
+    assert_eq!(bench.poll(), (vec![], false));
+    for round in 0_u8..30 {
+        put(&peer, &[round]);
+        let (events, _) = bench.poll();
+        assert_eq!((events.len(), events[0].kind), (1, EventKind::Bulk));
+        assert_eq!(bench.reactor.read(id, &mut memory), Ok(1));
+        assert_eq!(memory[0], round);
+        assert_eq!(bench.poll(), (vec![], false));
+    }
+    drop(peer);
+    assert_eq!(bench.poll().0[0].kind, EventKind::Bulk);
+    assert_eq!(bench.reactor.read(id, &mut memory), Ok(0));
+    assert_eq!(bench.poll(), (vec![], false));
+}
+
+#[test]
+fn polling_for_a_while_ends_with_the_first_event_or_in_time() {
+    let mut bench = Bench::new();
+    let (_, peer) = bench.connection();
+    let nothing = Polled { events: 0, more: false };
+    let patience = std::time::Duration::from_millis(5);
+    assert_eq!(bench.reactor.poll_for(&mut bench.ring, &mut bench.scratch, patience), Ok(nothing));
+    let speaker = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        put(&peer, b"at last");
+        peer
+    });
+    let patience = std::time::Duration::from_secs(20);
+    let polled = bench.reactor.poll_for(&mut bench.ring, &mut bench.scratch, patience).unwrap();
+    assert_eq!(polled.events, 1);
+    speaker.join().unwrap();
 }

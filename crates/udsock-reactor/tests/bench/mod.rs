@@ -5,7 +5,7 @@
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
-use udsock_reactor::{Errno, Event, EventKind, Id, Polled, Reactor, Role};
+use udsock_reactor::{Destination, Errno, Event, EventKind, Id, Polled, Reactor, Role};
 
 pub(crate) const SCRATCH: usize = 512 << 10;
 
@@ -34,7 +34,7 @@ impl Bench {
     pub(crate) fn connection(&mut self) -> (Id, OwnedFd) {
         let (ours, theirs) = pair();
         let id = self.reactor.add(ours, Role::Connection).unwrap();
-        self.reactor.read_start(id).unwrap();
+        self.reactor.read_start(id, Destination::Scratch).unwrap();
         (id, theirs)
     }
 

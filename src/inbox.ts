@@ -1,0 +1,150 @@
+import { constants } from 'node:os'
+import { types } from 'node:util'
+import { type Engine } from './engine.js'
+import { invalidType, invalidValue } from './errors.js'
+
+/** Memory of the user's for what arrives. */
+export interface OnRead {
+  /** Read into again and again, or asked for before each read. Not shared with other threads, and not empty. */
+  buffer: Uint8Array | (() => Uint8Array)
+  /** The first `bytesRead` bytes of `buffer` have just arrived. `false` pauses the socket. */
+  callback: (bytesRead: number, buffer: Uint8Array) => boolean | void
+}
+
+/** What takes what arrived. */
+export interface Receiver {
+  take(chunk: Buffer): void
+  /** Bytes went to the user without a chunk. */
+  touched(): void
+  end(): void
+  fail(error: number | Error): void
+}
+
+/** Read into memory of its own when that much waits, the same as the reactor's own reads. */
+const bulkLength = 64 * 1024
+const bulkReads = 4
+const wouldBlock = -constants.errno.EAGAIN
+
+/** The receiving half of a connection: whether it reads, and into what. */
+export class Inbox {
+  readonly #engine: Engine
+  readonly #id: number
+  readonly #receiver: Receiver
+  readonly #onread: OnRead | undefined
+  #reading = false
+  #closed = false
+  #received = 0
+
+  constructor(engine: Engine, id: number, receiver: Receiver, onread: OnRead | undefined) {
+    this.#engine = engine
+    this.#id = id
+    this.#receiver = receiver
+    this.#onread = onread
+  }
+
+  /** Bytes received, since the beginning. */
+  get received(): number {
+    return this.#received
+  }
+
+  get isReading(): boolean {
+    return this.#reading
+  }
+
+  /** Will nothing more be received? */
+  get isClosed(): boolean {
+    return this.#closed
+  }
+
+  start(): void {
+    if (this.#reading || this.#closed) return
+    this.#reading = true
+    if (this.#engine.raw.readStart(this.#id, this.#onread === undefined ? 0 : 1) === 1) this.#engine.soon()
+  }
+
+  stop(): void {
+    if (!this.#reading) return
+    this.#reading = false
+    this.#engine.raw.readStop(this.#id)
+  }
+
+  close(): void {
+    this.#closed = true
+    this.stop()
+  }
+
+  /** So much is in the engine's scratch memory. */
+  takeScratch(offset: number, length: number): void {
+    if (!this.#closed) this.#take(this.#engine.chunk(offset, length))
+  }
+
+  /** There is something to read into memory of its own. */
+  takeBulk(): void {
+    for (let reads = 0; reads < bulkReads && this.#reading; reads++)
+      if (!(this.#onread === undefined ? this.#readChunk() : this.#readInto(this.#onread))) return
+  }
+
+  #take(chunk: Buffer): void {
+    this.#received += chunk.length
+    this.#receiver.take(chunk)
+  }
+
+  /** May there be more? */
+  #readChunk(): boolean {
+    const memory = Buffer.allocUnsafeSlow(bulkLength)
+    const length = this.#read(memory)
+    if (length === bulkLength) {
+      this.#take(memory)
+      return true
+    }
+    if (length === 0) return false
+    // Memory that was not filled may hold anything: it stays here.
+    const chunk = Buffer.allocUnsafeSlow(length)
+    memory.copy(chunk, 0, 0, length)
+    this.#take(chunk)
+    return false
+  }
+
+  #readInto({ buffer, callback }: OnRead): boolean {
+    const memory = typeof buffer === 'function' ? buffer() : buffer
+    const error = memoryError('the memory of options.onread', memory)
+    if (error !== undefined) {
+      this.#receiver.fail(error)
+      return false
+    }
+    const length = this.#read(memory)
+    if (length === 0) return false
+    const mayBeMore = length === memory.length
+    this.#received += length
+    this.#receiver.touched()
+    if (callback(length, memory) !== false) return mayBeMore
+    this.stop()
+    this.#receiver.touched()
+    return false
+  }
+
+  /** Bytes read; 0 when there is nothing, or nothing any more. */
+  #read(memory: Uint8Array): number {
+    const length = this.#engine.raw.read(this.#id, memory)
+    if (length > 0) return length
+    if (length === 0) this.#receiver.end()
+    else if (length !== wouldBlock) this.#receiver.fail(length)
+    return 0
+  }
+}
+
+/** Refuses what cannot be read into. */
+export function validateOnRead(onread: unknown): asserts onread is OnRead | undefined {
+  if (onread === undefined) return
+  if (typeof onread !== 'object' || onread === null) throw invalidType('options.onread', 'an object', onread)
+  const { buffer, callback } = onread as Record<string, unknown>
+  if (typeof callback !== 'function') throw invalidType('options.onread.callback', 'a function', callback)
+  const error = typeof buffer === 'function' ? undefined : memoryError('options.onread.buffer', buffer)
+  if (error !== undefined) throw error
+}
+
+function memoryError(name: string, memory: unknown): Error | undefined {
+  if (!types.isUint8Array(memory)) return invalidType(name, 'a Uint8Array', memory)
+  if (memory.length === 0) return invalidValue(name, 'it has no room')
+  return types.isSharedArrayBuffer(memory.buffer) ? invalidValue(name, 'it is shared memory') : undefined
+}
