@@ -1,6 +1,6 @@
 import test from 'ava'
 import { everyPlace, once, pair, receive, receiveAll } from './helpers.js'
-import { fill, leavesNoDescriptors, pattern, tooMuch, turns } from './socket-helpers.js'
+import { fill, generator, leavesNoDescriptors, pattern, tooMuch, turns } from './socket-helpers.js'
 
 leavesNoDescriptors(test)
 
@@ -129,6 +129,70 @@ for (const place of everyPlace) {
     if (error) t.is(error.code, 'ERR_BUFFER_CHANGED')
     client.destroy()
     t.is((await received).length, 6 + 50_000)
+  })
+
+  for (const corks of [1, 2, 3]) {
+    test(`end(callback) sends what ${corks} corks hold (${place})`, async t => {
+      const { client, server } = await pair(t, place)
+      for (let cork = 0; cork < corks; cork++) client.cork()
+      const written = new Promise<Failure>(resolve => client.write('held', resolve))
+      const ended = new Promise<void>(resolve => client.end(() => resolve()))
+      t.is(String(await receiveAll(server)), 'held')
+      t.falsy(await written)
+      await ended
+    })
+  }
+
+  test(`callbacks run in the order of the writes, whatever their sizes (${place})`, async t => {
+    const { client, server } = await pair(t, place)
+    server.resume()
+    const random = generator(3)
+    for (const inTurn of [false, true]) {
+      const order: number[] = []
+      const write = (): void => {
+        for (let index = 0; index < 40; index++) {
+          const size = [1, 10_000, 20_000, 1500][random(4)]!
+          client.write(Buffer.alloc(size), () => order.push(index))
+        }
+      }
+      if (inTurn) client.once('data', write)
+      else void Promise.resolve().then(write)
+      server.write('go')
+      await once(client, 'drain')
+      await turns(3)
+      t.deepEqual(order, [...Array(40).keys()])
+    }
+  })
+
+  test(`a failed callback that uncorks is called once (${place})`, async t => {
+    const { client, server } = await pair(t, place)
+    const called: string[] = []
+    client.on('error', () => called.push('error'))
+    client.write(Buffer.alloc(tooMuch), (error: Failure) => called.push(`0 ${error?.code}`))
+    client.cork()
+    for (let index = 1; index < 4; index++)
+      client.write('x', (error: Failure) => {
+        called.push(`${index} ${error?.code}`)
+        if (index === 1) client.uncork()
+      })
+    await turns(2)
+    server.destroy()
+    await once(client, 'close')
+    t.deepEqual(called, ['0 EPIPE', '1 EPIPE', '2 EPIPE', '3 EPIPE', 'error'])
+  })
+
+  test(`what a chunk says of its own length is not believed (${place})`, async t => {
+    const { client, server } = await pair(t, place)
+    const other = await pair(t, place)
+    other.client.write('SECRET'.repeat(20))
+    await turns(2)
+    for (const length of [60, 1, 0, 100_000, -1, NaN]) {
+      const liar = Buffer.from('abc')
+      Object.defineProperty(liar, 'length', { value: length })
+      client.write(liar)
+    }
+    client.end()
+    t.is(String(await receiveAll(server)), 'abc'.repeat(6))
   })
 
   test(`writableLength and writableCorked are those of a stream (${place})`, async t => {

@@ -63,8 +63,8 @@ export class Outbox {
     return this.#failure
   }
 
-  put(chunk: Uint8Array): void {
-    const length = chunk.length
+  /** `length`: the chunk's, in truth. */
+  put(chunk: Uint8Array, length: number): void {
     this.#written += length
     if (length > smallChunk) {
       this.#seal()

@@ -50,6 +50,12 @@ export function socketOptions(options: unknown): SocketOptions {
 
 type Callback = (error?: Error | null) => void
 
+const lengthGetter = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype),
+  'byteLength',
+)!
+const byteLength = (bytes: Uint8Array): number => lengthGetter.get!.call(bytes) as number
+
 const zeroes = new ArrayBuffer(smallChunk)
 const placeholders: (Buffer | undefined)[] = []
 
@@ -180,8 +186,8 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
     const bytes = this.#bytesOf(chunk, encoding)
     // After the end, or of what is no chunk, the stream makes the error; nothing of it must get into the outbox.
     if (bytes === undefined || this.#refusesWrites()) return super.write(chunk, encoding!, callback)
-    const length = bytes.length
-    this.#outbox.put(bytes)
+    const length = byteLength(bytes)
+    this.#outbox.put(bytes, length)
     this.#sendIfMuch()
     const more = super.write(length > smallChunk ? bytes : placeholder(length), this.#exact(callback))
     this.#gather()
@@ -200,7 +206,8 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
       return Buffer.isEncoding(encoding) ? Buffer.from(chunk, encoding) : undefined
     }
     if (encoding && (encoding as string) !== 'buffer' && !Buffer.isEncoding(encoding)) return undefined
-    if (isUint8Array(chunk)) return chunk
+    // Its length is what the engine says, not what somebody made a property of.
+    if (isUint8Array(chunk)) return chunk.length === byteLength(chunk) ? chunk : new Uint8Array(chunk)
     return ArrayBuffer.isView(chunk)
       ? new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength)
       : undefined
@@ -245,7 +252,7 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
   override end(chunk: unknown, callback?: () => void): this
   override end(chunk: unknown, encoding?: BufferEncoding, callback?: () => void): this
   override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
-    if (typeof chunk === 'function') return super.end(chunk as () => void)
+    if (typeof chunk === 'function') return this.end(undefined, undefined, chunk as () => void)
     if (typeof encoding === 'function') return this.end(chunk, undefined, encoding as () => void)
     if (this.#refusesWrites()) return super.end(chunk, encoding as BufferEncoding, callback as () => void)
     if (chunk !== undefined && chunk !== null) this.write(chunk, encoding as BufferEncoding)
@@ -292,22 +299,23 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
   }
 
   override _write(chunk: Uint8Array, _encoding: BufferEncoding, callback: Callback): void {
-    // A large chunk that was detached or shrunk meanwhile would upset the stream's account.
     const length = this.#outbox.written - this.#handed
-    if (chunk.length === length) this.#take(callback)
-    else callback(bufferChanged())
+    this.#take(callback)
+    // A large chunk that was detached or shrunk meanwhile would upset the stream's account.
+    if (chunk.length !== length) this.destroy(bufferChanged())
   }
 
   override _writev(_chunks: unknown, callback: Callback): void {
     this.#take(callback)
   }
 
-  /** The stream hands over all that it has, which is in the outbox or beyond already. */
+  /**
+   * The stream hands over all that it has, which is in the outbox or beyond already. Its callback is never called here,
+   * because a tick would let later ones overtake it.
+   */
   #take(callback: Callback): void {
     this.#handed = this.#outbox.written
-    const outcome = this.#outcome()
-    if (outcome === undefined) this.#waiting = callback
-    else callback(outcome)
+    this.#waiting = callback
   }
 
   /** What became of the bytes that the stream handed over; undefined: nothing yet. */
@@ -329,8 +337,18 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
     if (callback === undefined) return
     const outcome = this.#outcome()
     if (outcome === undefined) return
+    if (outcome !== null) {
+      // First: what a failed callback does must not find an open stream.
+      this.destroy(outcome)
+      return
+    }
     this.#waiting = undefined
-    this.#resource.runInAsyncScope(callback, undefined, outcome)
+    try {
+      this.#resource.runInAsyncScope(callback)
+    } finally {
+      // The stream may have handed over more, and its callback waits for the next flush, which is part of this one.
+      this.#gather()
+    }
   }
 
   #resume(): void {
