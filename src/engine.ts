@@ -59,6 +59,7 @@ export class Engine {
   readonly #endpoints: (Endpoint | undefined)[] = []
   readonly #requests = new Map<number, (idOrErrno: number) => void>()
   #lastRequest = 0
+  #lastPeer = { uid: 0, gid: 0, pid: 0 }
   readonly #dirty: (Writer | undefined)[] = []
   #dirtyCount = 0
   readonly #busyPolling = new BusyPolling(
@@ -184,8 +185,11 @@ export class Engine {
   peer(id: number): { uid: number; gid: number; pid: number } | number {
     const errno = this.raw.peer(id)
     if (errno < 0) return errno
-    const ring = this.#ring
-    return { uid: ring[0]! >>> 0, gid: ring[1]! >>> 0, pid: ring[2]! }
+    const [uid, gid, pid] = [this.#ring[0]! >>> 0, this.#ring[1]! >>> 0, this.#ring[2]!]
+    const last = this.#lastPeer
+    // Connections of one client, which may be many, share what they know of it.
+    if (last.uid === uid && last.gid === gid && last.pid === pid) return last
+    return (this.#lastPeer = { uid, gid, pid })
   }
 
   readonly #turn = (): void => this.#run(0)

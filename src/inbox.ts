@@ -11,13 +11,13 @@ export interface OnRead {
   callback: (bytesRead: number, buffer: Uint8Array) => boolean | void
 }
 
-/** What takes what arrived. */
-export interface Receiver {
-  take(chunk: Buffer): void
-  /** Bytes went to the user without a chunk. */
-  touched(): void
-  end(): void
-  fail(error: number | Error): void
+/** What sockets do with what arrived: one for all of them, because idle ones are many. */
+export interface Receiver<Socket> {
+  take(socket: Socket, chunk: Buffer): void
+  /** Bytes went to the user without a chunk, or reading stopped. */
+  touched(socket: Socket): void
+  end(socket: Socket): void
+  fail(socket: Socket, error: number | Error): void
 }
 
 /** Read into memory of its own when that much waits, the same as the reactor's own reads. */
@@ -26,18 +26,26 @@ const bulkReads = 4
 const wouldBlock = -constants.errno.EAGAIN
 
 /** The receiving half of a connection: whether it reads, and into what. */
-export class Inbox {
+export class Inbox<Socket> {
   readonly #engine: Engine
   readonly #id: number
-  readonly #receiver: Receiver
+  readonly #socket: Socket
+  readonly #receiver: Receiver<Socket>
   readonly #onread: OnRead | undefined
   #reading = false
   #closed = false
   #received = 0
 
-  constructor(engine: Engine, id: number, receiver: Receiver, onread: OnRead | undefined) {
+  constructor(
+    engine: Engine,
+    id: number,
+    socket: Socket,
+    receiver: Receiver<Socket>,
+    onread: OnRead | undefined,
+  ) {
     this.#engine = engine
     this.#id = id
+    this.#socket = socket
     this.#receiver = receiver
     this.#onread = onread
   }
@@ -86,7 +94,7 @@ export class Inbox {
 
   #take(chunk: Buffer): void {
     this.#received += chunk.length
-    this.#receiver.take(chunk)
+    this.#receiver.take(this.#socket, chunk)
   }
 
   /** May there be more? */
@@ -109,17 +117,17 @@ export class Inbox {
     const memory = typeof buffer === 'function' ? buffer() : buffer
     const error = memoryError('the memory of options.onread', memory)
     if (error !== undefined) {
-      this.#receiver.fail(error)
+      this.#receiver.fail(this.#socket, error)
       return false
     }
     const length = this.#read(memory)
     if (length === 0) return false
     const mayBeMore = length === memory.length
     this.#received += length
-    this.#receiver.touched()
+    this.#receiver.touched(this.#socket)
     if (callback(length, memory) !== false) return mayBeMore
     this.stop()
-    this.#receiver.touched()
+    this.#receiver.touched(this.#socket)
     return false
   }
 
@@ -127,8 +135,8 @@ export class Inbox {
   #read(memory: Uint8Array): number {
     const length = this.#engine.raw.read(this.#id, memory)
     if (length > 0) return length
-    if (length === 0) this.#receiver.end()
-    else if (length !== wouldBlock) this.#receiver.fail(length)
+    if (length === 0) this.#receiver.end(this.#socket)
+    else if (length !== wouldBlock) this.#receiver.fail(this.#socket, length)
     return 0
   }
 }

@@ -13,6 +13,8 @@ const slicesPerSend = 256
 const wouldBlock = -constants.errno.EAGAIN
 
 const spares: Buffer[] = []
+/** What most outboxes hold. Never changed. */
+const none: never[] = []
 
 /**
  * The bytes that a socket wrote and the kernel has not taken yet: small chunks copied one behind the other, large ones by
@@ -23,9 +25,9 @@ export class Outbox {
   readonly #engine: Engine
   readonly #id: number
   /** In order; what is in `memory` from `start` on comes behind. */
-  #slices: Uint8Array[] = []
+  #slices: Uint8Array[] = none
   /** What the slices' lengths have to be still when they are sent. */
-  #lengths: number[] = []
+  #lengths: number[] = none
   /** Bytes of the first slice that the kernel has. */
   #skip = 0
   #memory: Buffer | undefined
@@ -125,14 +127,18 @@ export class Outbox {
 
   /** Nothing more will be sent. */
   discard(): void {
-    this.#slices = []
-    this.#lengths = []
+    this.#slices = none
+    this.#lengths = none
     this.#start = this.#filled
     this.#blocked = false
     this.settle()
   }
 
   #push(slice: Uint8Array, length: number): void {
+    if (this.#slices === none) {
+      this.#slices = []
+      this.#lengths = []
+    }
     this.#slices.push(slice)
     this.#lengths.push(length)
   }
@@ -180,8 +186,13 @@ export class Outbox {
     let left = taken + this.#skip
     let finished = 0
     while (finished < count && left >= this.#lengths[finished]!) left -= this.#lengths[finished++]!
-    this.#slices.splice(0, finished)
-    this.#lengths.splice(0, finished)
+    if (finished === this.#slices.length) {
+      this.#slices = none
+      this.#lengths = none
+    } else {
+      this.#slices.splice(0, finished)
+      this.#lengths.splice(0, finished)
+    }
     this.#skip = left
     if (this.#uncorked !== undefined) this.#uncorked -= finished
     this.#blocked = finished < count

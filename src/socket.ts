@@ -99,7 +99,7 @@ export class Connection {
 export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
   readonly #engine: Engine
   readonly #id: number
-  readonly #inbox: Inbox
+  readonly #inbox: Inbox<UnixSocket>
   readonly #outbox: Outbox
   readonly #busyPoll: number
   /** What arrives goes into memory of the user's, not through the stream. */
@@ -130,7 +130,7 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
     super({ allowHalfOpen: options.allowHalfOpen ?? true, highWaterMark })
     this.#engine = engine
     this.#id = id
-    this.#inbox = new Inbox(engine, id, this.#receiver(), options.onread)
+    this.#inbox = new Inbox(engine, id, this, UnixSocket.#receiver, options.onread)
     this.#outbox = new Outbox(engine, id)
     this.#busyPoll = options.busyPoll ?? 0
     this.#inMemory = options.onread !== undefined
@@ -407,21 +407,18 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
     this.#holdIfBusy()
   }
 
-  /** What the inbox hands on. */
-  #receiver(): Receiver {
-    return {
-      take: chunk => {
-        this.touch()
-        if (this.#isFlowing()) this.emit('data', chunk)
-        else if (!this.push(chunk)) this.#stopReading()
-      },
-      touched: () => {
-        this.touch()
-        this.#holdIfBusy()
-      },
-      end: () => this.#endReading(),
-      fail: error => void this.destroy(typeof error === 'number' ? readError(error) : error),
-    }
+  static readonly #receiver: Receiver<UnixSocket> = {
+    take(socket, chunk) {
+      socket.touch()
+      if (socket.#isFlowing()) socket.emit('data', chunk)
+      else if (!socket.push(chunk)) socket.#stopReading()
+    },
+    touched(socket) {
+      socket.touch()
+      socket.#holdIfBusy()
+    },
+    end: socket => socket.#endReading(),
+    fail: (socket, error) => void socket.destroy(typeof error === 'number' ? readError(error) : error),
   }
 
   #endReading(): void {
