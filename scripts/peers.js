@@ -17,6 +17,9 @@ class Missing extends Error {}
 
 const lastLine = text => text.trim().split('\n').at(-1)
 
+/** npm ends with where its log is, not with what went wrong. */
+const npmError = text => /^npm error (?!(?:code|errno|syscall) )(.*)$/m.exec(text)?.[1] ?? lastLine(text)
+
 /** The first number with dots that a program prints about itself. */
 async function versionOf(file, ...args) {
   const { code, output } = await command(file, args, { timeout: minutes })
@@ -36,7 +39,7 @@ async function runtime(name) {
   const { code, output } = await command('npm', ['install', ...options, packages[name]], {
     timeout: 10 * minutes,
   })
-  if (code !== 0) throw new Missing(`npm could not install ${packages[name]}: ${lastLine(output)}`)
+  if (code !== 0) throw new Missing(`npm could not install ${packages[name]}: ${npmError(output)}`)
   return versionOf(file, '--version')
 }
 

@@ -9,6 +9,9 @@
          (for/list ([argument (current-command-line-arguments)] [i (in-naturals)])
            (if (< i 4) argument (string->number argument)))))
 
+;; What failed is the last line that it says.
+(error-print-context-length 0)
+
 (define window 256)
 (define in-flight 32)
 (define chunk 65536)
