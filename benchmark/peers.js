@@ -32,7 +32,9 @@ const runtime = (name, title, without = {}) => ({
  */
 export const peers = {
   bun: runtime('bun', 'Bun'),
-  deno: runtime('deno', 'Deno', { http: "its node:http closes connections that are not its own listener's" }),
+  deno: runtime('deno', 'Deno', {
+    http: 'its node:http closes a connection after one answer unless its own listener took it',
+  }),
   racket: {
     title: 'racket/unix-socket',
     pairs: [{ pair: ['udsock', 'racket'] }],
