@@ -3,9 +3,9 @@
 import { Arrivals } from './pattern.js'
 
 const headerLength = 12
-const answerLength = 8
+export const answerLength = 8
 
-function header(bytes, every) {
+export function header(bytes, every) {
   const buffer = Buffer.alloc(headerLength)
   buffer.writeDoubleLE(bytes, 0)
   buffer.writeUInt32LE(every, 8)
@@ -13,7 +13,7 @@ function header(bytes, every) {
 }
 
 /** Reads exactly `length` bytes from `socket` at a time, between which nothing else may arrive. */
-function reader(socket, length, handle) {
+export function reader(socket, length, handle) {
   let pending = Buffer.alloc(0)
   return chunk => {
     pending = Buffer.concat([pending, chunk])
@@ -67,7 +67,8 @@ export function sink(socket, pattern) {
   socket.on('end', () => socket.end())
 }
 
-async function open(connect) {
+/** A connection that must not end before it is closed. */
+export async function open(connect) {
   const socket = await connect()
   socket.on('end', () => {
     throw new Error('the connection ended early')

@@ -6,10 +6,11 @@ import { demonstrations, workloads } from './workloads.js'
 
 /**
  * `seconds` are measured after a warm-up of a tenth of that; `count` instead makes so many operations, once.
- * `hashed` replaces the workload's bytes and compares SHA-256 digests after each step, which is as long as the pattern
+ * `options` are what the transport's own connect() is given. `hashed` replaces the workload's bytes and compares SHA-256 digests after each step, which is as long as the pattern
  * at most. `live` reports ten times a second.
  */
-const { workload: id, transport: name, address, seconds, count, hashed, live } = JSON.parse(process.argv[2])
+const spec = JSON.parse(process.argv[2])
+const { workload: id, transport: name, address, seconds, count, options, hashed, live } = spec
 
 const workload = workloads[id] ?? demonstrations[id]
 const bytes = hashed ?? workload.bytes
@@ -23,7 +24,7 @@ const clock = {
     return performance.now() - this.started
   },
 }
-const total = { operations: 0, milliseconds: 0, failures: {}, latencies: [] }
+const total = { operations: 0, milliseconds: 0, failures: {}, latencies: [], measures: undefined }
 let measuring = false
 let highWaterMark
 
@@ -48,18 +49,22 @@ function summary(opened) {
     seconds: total.milliseconds / 1000,
     latency: quantiles(total.latencies),
     failures: total.failures,
+    measures: total.measures,
     highWaterMark,
     bytes: opened.checkers.reduce((sum, checker) => sum + checker.bytes, 0),
   }
 }
 
-/** Tells the runner where the measured window begins or ends, and waits until it has asked the server for its CPU time. */
-function mark(type) {
+/** Says something to the runner and waits for its answer. */
+function tell(message) {
   return new Promise(resolve => {
     process.once('message', resolve)
-    process.send({ type })
+    process.send(message)
   })
 }
+
+/** Tells the runner where the measured window begins or ends; its answer means that it has the server's CPU time. */
+const mark = type => tell({ type })
 
 async function timedStep(opened, operations) {
   clock.restart()
@@ -102,6 +107,7 @@ async function measure(opened) {
     total.operations += step.operations
     total.milliseconds += step.milliseconds
     if (step.latencies) total.latencies.push(step.latencies)
+    total.measures = step.measures
     for (const [code, times] of Object.entries(step.failures ?? {}))
       total.failures[code] = (total.failures[code] ?? 0) + times
     if (live) process.send({ type: 'progress', ...summary(opened) })
@@ -115,12 +121,16 @@ process.on('disconnect', () => process.exit(1))
 const { connect } = await transport(name)
 const opened = await workload.run({
   async connect() {
-    const socket = await connect(address)
+    const socket = await connect(address, options)
     highWaterMark ??= socket.writableHighWaterMark
     return socket
   },
   transport: name,
   pattern,
+  count,
+  seconds,
+  /** What the server process says of itself: 'usage' (CPU time in microseconds) or 'memory' (in bytes). */
+  ask: order => tell({ type: 'ask', order }),
   arrivals: () => (hashed ? new HashedArrivals(pattern.data) : new Arrivals(pattern.data)),
   every: () => (measuring ? 16 : 1),
 })

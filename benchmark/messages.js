@@ -5,7 +5,7 @@ const window = 256
 const corkedTogether = 32
 
 /** A connection that expects the pattern back, hands on what came, and must not end before it is closed. */
-async function conversation({ connect, arrivals }) {
+export async function conversation({ connect, arrivals }) {
   const socket = await connect()
   const checker = arrivals()
   const talk = {

@@ -1,6 +1,7 @@
 // Runs workloads in pairs: a fresh server and a fresh client for each run, A B A B ..., and what that says.
 import { join } from 'node:path'
-import { availableCpus, runClient, Server, socketDirectory } from './processes.js'
+import { availableCpus, descriptorLimit, runClient, Server, socketDirectory } from './processes.js'
+import { sideOf } from './programs.js'
 import { workloads } from './workloads.js'
 
 /** Seconds measured per run, without the warm-up, unless the workload says otherwise. */
@@ -21,16 +22,26 @@ function spread(values) {
   return { median: median(values), min: Math.min(...values), max: Math.max(...values), values }
 }
 
-/** One run, or { error } saying why there is no result. */
-async function run(id, transport, cpus, quick) {
-  const { role, bytes, backlog, client = transport, seconds = usualSeconds, quick: count } = workloads[id]
+/** How much a run does: `count` operations, or as many as `seconds` allow. */
+function amountOf({ quick: few, once, seconds = usualSeconds }, quick) {
+  if (quick) return { count: few, seconds: 0.1 }
+  return once ? { count: once(descriptorLimit()), seconds } : { seconds }
+}
+
+/** One run of a side, or { error } saying why there is no result. */
+async function run(id, name, cpus, quick) {
+  const { role, bytes, backlog, client, options } = workloads[id]
+  const side = sideOf(name)
+  const amount = amountOf(workloads[id], quick)
   const address = join(socketDirectory(), String(++runs))
   let server
   try {
-    server = await Server.start({ transport, address, role, bytes, backlog }, cpus[0])
-    const amount = quick ? { count } : { seconds }
-    const spec = { workload: id, transport: client, address, ...amount }
-    const result = await runClient(spec, { server, cpu: cpus[1], deadline: slack + seconds * 4000 })
+    const serving = { workload: id, address, role, bytes, backlog, options: options?.listen }
+    server = await Server.start({ ...side.server, ...serving }, cpus[0])
+    const transport = client ?? side.client.transport
+    const spec = { ...side.client, transport, workload: id, address, bytes, options: options?.connect }
+    const deadline = slack + amount.seconds * 4000
+    const result = await runClient({ ...spec, ...amount }, { server, cpu: cpus[1], deadline })
     await server.stop()
     return result
   } catch (error) {
@@ -43,8 +54,11 @@ async function run(id, transport, cpus, quick) {
 function compare(figure, rounds) {
   const ours = rounds.map(([result]) => figure.read(result))
   const peer = rounds.map(([, result]) => figure.read(result))
-  const ratios = ours.map((value, i) => (figure.better === 'higher' ? value / peer[i] : peer[i] / value))
-  const { name, unit, better } = figure
+  const { name, unit, better, resolution = 0 } = figure
+  const ratios = ours.map((value, i) => {
+    const [mine, theirs] = [Math.max(value, resolution), Math.max(peer[i], resolution)]
+    return better === 'higher' ? mine / theirs : theirs / mine
+  })
   return { name, unit, better, ours: spread(ours), peer: spread(peer), ratio: spread(ratios) }
 }
 
@@ -68,35 +82,56 @@ function cpusOf(placement, cpus) {
   return []
 }
 
-/** The rows of a run: each workload in each of its placements. `skipped` says why a row cannot be measured here. */
-export function rowsOf(only, quick) {
-  const cpus = availableCpus()
+/** The workloads called so; all of them if none is named. Throws at an unknown name. */
+export function workloadsNamed(only) {
   const unknown = only.filter(id => !(id in workloads))
   if (unknown.length > 0)
     throw new Error(
       `no workload is called ${unknown.join(', ')} (there are: ${Object.keys(workloads).join(', ')})`,
     )
-  const ids = only.length > 0 ? only : Object.keys(workloads)
-  return ids.flatMap(id => {
+  return only.length > 0 ? only : Object.keys(workloads)
+}
+
+/** With one end swapped only, against the same peer. */
+const mixedPairs = ([ours, peer]) => [
+  [`${ours}+${peer}`, peer],
+  [`${peer}+${ours}`, peer],
+]
+
+/**
+ * The rows of a run: each workload in each of its placements, `mixed` also with one end swapped. `skipped` says why a
+ * row cannot be measured here.
+ */
+export function rowsOf(only, { pair, quick, mixed }) {
+  const cpus = availableCpus()
+  return workloadsNamed(only).flatMap(id => {
     const placements = quick ? ['unpinned'] : (workloads[id].placements ?? ['unpinned'])
-    return placements.map(placement => {
+    const whole = placements.map(placement => {
       const needed = { unpinned: 0, 'same CPU': 1, 'different CPUs': 2 }[placement]
       const skipped = cpus.length < needed ? `needs taskset and ${needed} CPUs` : undefined
-      return { id, placement, cpus: cpusOf(placement, cpus), skipped }
+      return { id, pair, placement, cpus: cpusOf(placement, cpus), skipped }
     })
+    const swapped = mixed && workloads[id].mixed ? mixedPairs(pair) : []
+    return whole.concat(swapped.map(sides => ({ id, pair: sides, placement: 'unpinned', cpus: [] })))
   })
 }
 
-/** Measures one row over `rounds` rounds of `pair`, [ours, peer]. */
-export async function measure(row, { pair, rounds, quick, onRun = () => {} }) {
-  const { id, placement, cpus } = row
+/** What a row is about; how many operations it makes belongs to it where there is one step only. */
+function described({ what, once }, results) {
+  const operations = once && results.flat().find(side => side.operations)?.operations
+  return operations ? `${operations.toLocaleString('en-US')} ${what}` : what
+}
+
+/** Measures one row over `rounds` rounds of its pair, [ours, peer]. */
+export async function measure(row, { rounds, quick, onRun = () => {} }) {
+  const { id, pair, placement, cpus, form } = row
   const workload = workloads[id]
   const results = []
   for (let round = 0; round < rounds; round++) {
     const sides = []
-    for (const transport of pair) {
-      onRun({ round, transport })
-      sides.push(await run(id, transport, cpus, quick))
+    for (const side of pair) {
+      onRun({ round, side })
+      sides.push(await run(id, side, cpus, quick))
     }
     results.push(sides)
   }
@@ -105,7 +140,9 @@ export async function measure(row, { pair, rounds, quick, onRun = () => {} }) {
   const figures = readable.map(figure => compare(figure, complete))
   return {
     workload: id,
-    what: workload.what,
+    what: described(workload, results),
+    pair,
+    form,
     placement,
     rounds: complete.length,
     cpu: figures.pop(),

@@ -4,21 +4,24 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
-
-const serverFile = fileURLToPath(new URL('server.js', import.meta.url))
-const clientFile = fileURLToPath(new URL('client.js', import.meta.url))
+import { programOf } from './programs.js'
 
 /** Milliseconds that a process may take to start, or to end once it has nothing left to do. */
 const patience = 10_000
 
 const running = new Set()
 
+// What children print is read, not looked at.
+const plain = { ...process.env, NO_COLOR: '1' }
+delete plain.FORCE_COLOR
+
 /** The line of a stack trace that says what went wrong, or the last thing that was printed. */
 function complaint(stderr) {
   const lines = stderr.split('\n').filter(line => line.trim() !== '')
   return (
-    lines.find(line => /^(?:Uncaught )?\w*(?:Error|Exception)\b/.test(line)) ??
+    lines.find(line =>
+      /^(?:error: )?(?:Uncaught )?(?:\(in promise\) )?\w*(?:Error|Exception)\b/.test(line),
+    ) ??
     lines.at(-1) ??
     ''
   ).trim()
@@ -29,11 +32,13 @@ class Child {
   stdout = ''
   stderr = ''
 
-  constructor(label, file, spec, cpu) {
-    this.label = label
-    const node = [process.execPath, file, JSON.stringify(spec)]
-    const [command, ...args] = cpu === undefined ? node : ['taskset', '--cpu-list', String(cpu), ...node]
-    this.process = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+  /** `end` is 'server' or 'client'. */
+  constructor(end, spec, cpu) {
+    this.label = `${spec.transport} ${end}`
+    const program = programOf(end, spec, socketDirectory())
+    const placed = cpu === undefined ? program : ['taskset', '--cpu-list', String(cpu), ...program]
+    const [command, ...args] = placed
+    this.process = spawn(command, args, { env: plain, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
     running.add(this)
     this.process.stdout.on('data', text => void (this.stdout += text))
     this.process.stderr.on('data', text => void (this.stderr += text))
@@ -98,17 +103,22 @@ export class Server {
 
   static async start(spec, cpu) {
     const server = new Server()
-    server.#child = new Child(`${spec.transport} server`, serverFile, spec, cpu)
+    server.#child = new Child('server', spec, cpu)
     await server.#child.message('ready')
     return server
   }
 
+  /** The answer to an order: 'usage' or 'memory'. */
+  async ask(order) {
+    const answer = this.#child.message(order)
+    this.#child.send(order)
+    return (await answer)[order]
+  }
+
   /** CPU time so far, user and system, in microseconds. */
   async usage() {
-    const answer = this.#child.message('usage')
-    this.#child.send('usage')
-    const { usage } = await answer
-    return usage.user + usage.system
+    const { user, system } = await this.ask('usage')
+    return user + system
   }
 
   /** Throws if the server had failed, or does not end by itself. */
@@ -133,20 +143,24 @@ export class Server {
  * microseconds. The whole run has `deadline` milliseconds. `onProgress` hears what a live client reports.
  */
 export async function runClient(spec, { server, cpu, deadline, onProgress = () => {} }) {
-  const child = new Child(`${spec.transport} client`, clientFile, spec, cpu)
+  const child = new Child('client', spec, cpu)
   let serverUsage = 0
-  const answering = (type, sign) =>
-    child.on(type, async () => {
+  const answering = (type, answer) =>
+    child.on(type, async message => {
       try {
-        serverUsage += sign * (await server.usage())
-        child.send('continue')
+        child.send(await answer(message))
       } catch (error) {
         child.stderr = error.message
         child.kill()
       }
     })
-  answering('begin', -1)
-  answering('end', 1)
+  const counting = sign => async () => {
+    serverUsage += sign * (await server.usage())
+    return 'continue'
+  }
+  answering('begin', counting(-1))
+  answering('end', counting(1))
+  answering('ask', ({ order }) => server.ask(order))
   child.on('progress', onProgress)
   try {
     await child.end(deadline)
@@ -170,6 +184,12 @@ export function socketDirectory() {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1))
   }
   return directory
+}
+
+/** Descriptors that a process may have: Node.js raises its own limit to this one when it starts. */
+export function descriptorLimit() {
+  const limit = Number(execFileSync('sh', ['-c', 'ulimit -Hn'], { encoding: 'utf8' }))
+  return Number.isNaN(limit) ? Infinity : limit
 }
 
 /** The CPUs that processes may be placed on; empty where placing does not work. */

@@ -1,6 +1,7 @@
 // node:http, unchanged, on the transport's sockets; 32 keep-alive connections with one request in flight each.
-// The client is a plain one over node:net in every pair, so that only the server's transport differs.
-import { createServer } from 'node:http'
+// In `http` the client is a plain one over node:net in every pair, so that only the server's transport differs; in
+// `http-both` it is node:http's own, over the transport.
+import { Agent, createServer, get } from 'node:http'
 import { Arrivals } from './pattern.js'
 
 const connections = 32
@@ -81,5 +82,58 @@ export async function http({ connect }) {
       Promise.all(
         visitors.map(({ socket }) => new Promise(resolve => socket.resume().once('close', resolve).end())),
       ),
+  }
+}
+
+/** One answer to `agent`; what came is checked when its end has. */
+function visit(agent, checker) {
+  return new Promise((resolve, reject) => {
+    const take = response => {
+      if (response.statusCode !== 200) return reject(new Error(`status ${response.statusCode}`))
+      let length = 0
+      response.on('data', chunk => {
+        checker.take(chunk)
+        length += chunk.length
+      })
+      response.on('end', () => {
+        if (length === body.length) resolve()
+        else reject(new Error(`${length} of ${body.length} bytes arrived`))
+      })
+    }
+    get({ agent, path: '/' }, take).on('error', reject)
+  })
+}
+
+/** The agent opens its connections itself, during the warm-up, and `connect` is how. */
+export async function httpBoth({ connect }) {
+  const checker = new Arrivals(Buffer.from(body))
+  const agent = new Agent({ keepAlive: true, maxSockets: connections, maxFreeSockets: connections })
+  const sockets = []
+  agent.createConnection = (_options, callback) => {
+    connect().then(socket => {
+      sockets.push(socket)
+      callback(null, socket)
+    }, callback)
+  }
+  return {
+    async step(count) {
+      let asked = 0
+      const lane = async () => {
+        while (asked < count) {
+          asked++
+          await visit(agent, checker)
+        }
+      }
+      await Promise.all(Array.from({ length: connections }, lane))
+      return { operations: count }
+    },
+    checkers: [checker],
+    async close() {
+      const closed = sockets
+        .filter(socket => !socket.closed)
+        .map(socket => new Promise(resolve => socket.once('close', resolve)))
+      agent.destroy()
+      await Promise.all(closed)
+    },
   }
 }

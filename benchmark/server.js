@@ -1,12 +1,13 @@
 // The server process: serves one address in one role until it is told to stop. Its orders come over the process
-// channel ('usage', 'stop'); when that breaks, it ends.
+// channel ('usage', 'memory', 'stop'); when that breaks, it ends.
 import { sink, source } from './bulk.js'
 import { farewell, greet } from './connections.js'
+import { settledMemory } from './memory.js'
 import { Pattern } from './pattern.js'
 import { httpService } from './requests.js'
 import { transport } from './transport.js'
 
-const { transport: name, address, role, bytes, backlog = 511 } = JSON.parse(process.argv[2])
+const { transport: name, address, role, bytes, backlog = 511, options } = JSON.parse(process.argv[2])
 
 /** For clients that bound what is in flight. */
 function echo(socket) {
@@ -28,11 +29,12 @@ const roles = {
   http: httpService,
 }
 
-const server = await (await transport(name)).serve(address, backlog, roles[role]())
+const server = await (await transport(name)).serve(address, backlog, roles[role](), options)
 
 process.on('disconnect', () => process.exit(1))
 process.on('message', async order => {
   if (order === 'usage') process.send({ type: 'usage', usage: process.cpuUsage() })
+  if (order === 'memory') process.send({ type: 'memory', memory: settledMemory() })
   if (order !== 'stop') return
   await server.close()
   process.removeAllListeners('disconnect')

@@ -1,7 +1,7 @@
 // The transports that are compared, each behind the same two functions:
-//   connect(address) -> Promise<Duplex>
-//   serve(address, backlog, onSocket) -> Promise<{ close(): Promise<void> }>
-// An address is a path, or an abstract name behind a NUL. Both keep half-open connections open and use the
+//   connect(address, options) -> Promise<Duplex>
+//   serve(address, backlog, onSocket, options) -> Promise<{ close(): Promise<void> }>
+// `options` are a workload's, for the package alone: node:net has no such thing. An address is a path, or an abstract name behind a NUL. Both keep half-open connections open and use the
 // default high-water mark. Everything that is measured is written once, against these two functions.
 import { once } from 'node:events'
 import net from 'node:net'
@@ -31,10 +31,10 @@ async function udsock() {
   const { abstractName, connect, listen } = await import('udsock')
   const pathOf = address => (address.startsWith('\0') ? abstractName(address.slice(1)) : address)
   return {
-    connect: address => connect(pathOf(address)),
+    connect: (address, options) => connect(pathOf(address), options),
 
-    async serve(address, backlog, onSocket) {
-      const listener = await listen(pathOf(address), { backlog })
+    async serve(address, backlog, onSocket, options) {
+      const listener = await listen(pathOf(address), { backlog, ...options })
       const accepting = (async () => {
         for await (const socket of listener) onSocket(socket)
       })()

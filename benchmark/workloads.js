@@ -2,8 +2,10 @@
 // operations `--quick` makes of it; `run` opens the client's connections and returns step(count).
 import { large, receive, send } from './bulk.js'
 import { churn, storm } from './connections.js'
+import { fanIn } from './fan-in.js'
+import { idle, retain } from './memory.js'
 import { echo, ping, pingMany, pipeline, pipelineCorked } from './messages.js'
-import { http } from './requests.js'
+import { http, httpBoth } from './requests.js'
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -37,13 +39,25 @@ const perGiB = size => ({
   read: result => result.cpu / 1e6 / ((result.operations * size) / GiB),
 })
 
+const measured = (name, unit, read) => ({
+  name,
+  unit,
+  better: 'lower',
+  read: ({ measures }) => read(measures),
+})
+
+/** Below a hundredth of a per cent nothing can be told apart. */
+const atRest = { ...measured('idle CPU', '%', ({ idleCpu }) => idleCpu * 100), resolution: 0.01 }
+
 const message = { size: 64, slices: 1021 }
 const chunk = { size: 64 * KiB, slices: 13 }
 const whole = { size: 64 * MiB, slices: 1 }
 
 /**
- * `bytes` is the pattern; `placements` are those that tell something; `fixed` is the number of operations of a step
- * where the workload gives it; `seconds` is how long a run is measured where it is not as usual; `client` names the client's transport where it is not the one that is compared.
+ * `bytes` is the pattern; `placements` are those that tell something; `mixed` are compared with one end swapped, too;
+ * `fixed` is the number of operations of a step where the workload gives it, and `once` that of the only one, without
+ * a warm-up; `seconds` is how long a run is measured where it is not as usual; `client` names the client's transport
+ * where it is not the one that is compared; `options` are what the package's `connect` and `listen` are given.
  */
 export const workloads = {
   ping: {
@@ -54,6 +68,7 @@ export const workloads = {
     figures: [p50, p99],
     cpu: perOperation,
     placements: ['unpinned', 'same CPU', 'different CPUs'],
+    mixed: true,
     // Few operations a second: what the compiler still does must not be most of it.
     seconds: 1.5,
     quick: 50,
@@ -65,6 +80,7 @@ export const workloads = {
     run: pingMany,
     figures: [rate('msg/s')],
     cpu: perOperation,
+    mixed: true,
     quick: 2000,
   },
   pipeline: {
@@ -74,6 +90,7 @@ export const workloads = {
     run: pipeline,
     figures: [rate('msg/s')],
     cpu: perOperation,
+    mixed: true,
     quick: 5000,
   },
   'pipeline-corked': {
@@ -141,12 +158,49 @@ export const workloads = {
     cpu: perOperation,
     quick: 200,
   },
+  idle: {
+    what: 'open connections that say nothing, RSS of the server',
+    role: 'echo',
+    bytes: message,
+    run: idle,
+    once: limit => Math.min(10_000, limit - 200),
+    figures: [measured('RSS', 'KiB/conn', ({ rssPerConnection }) => rssPerConnection / KiB), atRest],
+    cpu: perOperation,
+    quick: 200,
+  },
+  'fan-in': {
+    what: '200 connections, 64 B each millisecond on every one',
+    role: 'sink',
+    bytes: message,
+    run: fanIn,
+    figures: [rate('msg/s')],
+    cpu: perOperation,
+    quick: 2000,
+  },
   http: {
     what: 'node:http, keep-alive, 32 connections, server swapped',
     role: 'http',
     client: 'node:net',
     run: http,
     figures: [rate('req/s')],
+    cpu: perOperation,
+    quick: 200,
+  },
+  'http-both': {
+    what: 'the same, node:http at both ends, both swapped',
+    role: 'http',
+    run: httpBoth,
+    figures: [rate('req/s')],
+    cpu: perOperation,
+    quick: 200,
+  },
+  retain: {
+    what: 'received chunks of 100 B that are kept, ArrayBuffer bytes per byte',
+    role: 'echo',
+    bytes: { size: 100, slices: 1021 },
+    run: retain,
+    once: () => 20_000,
+    figures: [measured('retained', 'B/B', ({ retainedPerByte }) => retainedPerByte)],
     cpu: perOperation,
     quick: 200,
   },

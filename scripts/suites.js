@@ -113,6 +113,19 @@ const ava = (name, args, env) => ({
   },
 })
 
+/** Peers that are not here are named, not passed. */
+const benchmark = (name, ...args) => ({
+  name,
+  run: async () => {
+    const result = await command(process.execPath, ['scripts/bench.js', '--quick', ...args], {
+      timeout: TIMEOUT,
+    })
+    const skipped = [...result.stdout.matchAll(/^not measured: (.*)$/gm)].map(match => match[1])
+    const counts = result.code === 0 ? { passed: 1 } : { failed: 1 }
+    return outcome(result, { ...counts, skipped })
+  },
+})
+
 const hasBenchmark = existsSync(join(root, 'benchmark')) && readdirSync(join(root, 'benchmark')).length > 0
 
 export const suites = [
@@ -129,4 +142,9 @@ export const suites = [
   ava('interop', ['--config', 'interop/ava.config.js']),
 ]
 
-if (hasBenchmark) suites.push(check('bench', process.execPath, 'scripts/bench.js', '--quick'))
+if (hasBenchmark)
+  suites.push(
+    benchmark('bench', '--mixed'),
+    benchmark('peers', '--peers', '--against', 'c,racket'),
+    check('report', process.execPath, 'scripts/bench-report.js', '--check'),
+  )

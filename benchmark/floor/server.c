@@ -1,0 +1,113 @@
+#include "floor.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { EVENTS = 64 };
+
+static char buffer[CHUNK];
+
+// One connection after the other, until each ends.
+
+static void echo(int fd) {
+  ssize_t length;
+  while ((length = read(fd, buffer, sizeof buffer)) > 0) write_all(fd, buffer, (size_t)length);
+  if (length < 0) fail("read");
+}
+
+static void farewell(int fd) {
+  while (read(fd, buffer, sizeof buffer) > 0) {
+  }
+}
+
+static void source(const struct spec *spec, int fd) {
+  struct header asked;
+  size_t slice = 0;
+  while (read_all(fd, &asked, sizeof asked))
+    for (uint64_t sent = 0; sent < asked.bytes; sent += spec->size) {
+      write_all(fd, spec->pattern + slice * spec->size, spec->size);
+      slice = (slice + 1) % spec->slices;
+    }
+}
+
+static void sink(const struct spec *spec, int fd) {
+  struct header announced;
+  struct position position = {.every = 1};
+  while (read_all(fd, &announced, sizeof announced)) {
+    uint64_t taken = 0;
+    write_all(fd, &taken, sizeof taken);
+    position.every = announced.every;
+    while (taken < announced.bytes) {
+      ssize_t length = read(fd, buffer, sizeof buffer);
+      if (length < 0) fail("read");
+      if (length == 0) wrong("the connection ended early");
+      check(spec, &position, buffer, (size_t)length);
+      taken += (uint64_t)length;
+    }
+    write_all(fd, &taken, sizeof taken);
+  }
+}
+
+// All connections at once.
+static void echo_many(int listener) {
+  struct epoll_event events[EVENTS];
+  struct epoll_event event = {.events = EPOLLIN, .data.fd = listener};
+  int poll = epoll_create1(EPOLL_CLOEXEC);
+  if (poll < 0 || epoll_ctl(poll, EPOLL_CTL_ADD, listener, &event) < 0) fail("epoll");
+  for (;;) {
+    int ready = epoll_wait(poll, events, EVENTS, -1);
+    if (ready < 0 && errno != EINTR) fail("epoll_wait");
+    for (int i = 0; i < ready; i++) {
+      int fd = events[i].data.fd;
+      if (fd == listener) {
+        event.data.fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+        if (event.data.fd < 0 || epoll_ctl(poll, EPOLL_CTL_ADD, event.data.fd, &event) < 0) fail("accept");
+        continue;
+      }
+      ssize_t length = read(fd, buffer, sizeof buffer);
+      if (length < 0) fail("read");
+      if (length > 0) write_all(fd, buffer, (size_t)length);
+      else close(fd);
+    }
+  }
+}
+
+static void *answer_orders(void *unused) {
+  (void)unused;
+  for (;;) {
+    const char *line = order();
+    if (strstr(line, "stop") != NULL) exit(0);
+    if (strstr(line, "usage") == NULL) continue;
+    char message[128];
+    snprintf(message, sizeof message, "{\"type\":\"usage\",\"usage\":{\"user\":%.0f,\"system\":0}}\n",
+             processor_time());
+    tell(message);
+  }
+  return NULL;
+}
+
+int serve(const struct spec *spec) {
+  int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (listener < 0 || bind(listener, (const struct sockaddr *)&spec->address, sizeof spec->address) < 0 ||
+      listen(listener, spec->backlog) < 0)
+    fail(spec->address.sun_path);
+  pthread_t thread;
+  if (pthread_create(&thread, NULL, answer_orders, NULL) != 0) wrong("no thread could be made");
+  tell("{\"type\":\"ready\"}\n");
+  if (strcmp(spec->workload, "ping-64") == 0) echo_many(listener);
+  for (;;) {
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    if (fd < 0) fail("accept");
+    if (strcmp(spec->workload, "churn") == 0) farewell(fd);
+    else if (strcmp(spec->workload, "receive") == 0) source(spec, fd);
+    else if (strcmp(spec->workload, "send") == 0) sink(spec, fd);
+    else echo(fd);
+    close(fd);
+  }
+}

@@ -1,0 +1,80 @@
+// Whom `npm run bench:peers` compares with, beside node:net on Node.js: what each is, what is measured against it, and
+// what it needs to be there.
+import { workloadsNamed } from './pairs.js'
+
+/** What runtimes other than Node.js do as well; the others ask for V8's memory or differ in nothing. */
+const portable = [
+  'ping',
+  'ping-64',
+  'pipeline',
+  'receive',
+  'send',
+  'large',
+  'churn',
+  'storm',
+  'fan-in',
+  'http',
+]
+
+const runtime = (name, title, without = {}) => ({
+  title,
+  without,
+  pairs: [
+    { pair: [`udsock@${name}`, `node:net@${name}`], form: `both on ${title}` },
+    { pair: ['udsock', `node:net@${name}`], form: `Node.js against ${title}` },
+  ],
+  workloads: Object.fromEntries(portable.filter(id => !(id in without)).map(id => [id, undefined])),
+})
+
+/**
+ * `workloads` names those that make sense, each with the form in which a foreign program does it; `without` says why
+ * one that would make sense is left out.
+ */
+export const peers = {
+  bun: runtime('bun', 'Bun'),
+  deno: runtime('deno', 'Deno', {
+    http: 'its node:http closes a connection after one answer unless its own listener took it',
+  }),
+  racket: {
+    title: 'racket/unix-socket',
+    pairs: [{ pair: ['udsock', 'racket'] }],
+    workloads: {
+      ping: 'ports, a flush each message',
+      pipeline: 'ports, one write for all the messages that there is room for',
+      churn: '32 threads, a thread for each accepted connection',
+    },
+  },
+  c: {
+    title: 'C floor',
+    pairs: [{ pair: ['udsock', 'c'] }],
+    workloads: {
+      ping: 'blocking read and write',
+      'ping-64': 'epoll, level-triggered',
+      pipeline: 'blocking, one write for all the messages that there is room for',
+      receive: 'blocking, read into one buffer',
+      send: 'blocking, read into one buffer',
+      churn: 'blocking, one at a time',
+    },
+  },
+}
+
+/**
+ * The rows against the peers called `names`. `missing` says why a peer is not here, by name: it is one skipped row.
+ */
+export function peerRows(names, only, missing) {
+  const wanted = workloadsNamed(only)
+  return names.flatMap(name => {
+    const { title, pairs, workloads, without = {} } = peers[name]
+    if (name in missing) return [{ id: title, placement: 'unpinned', skipped: missing[name] }]
+    const measured = pairs.flatMap(({ pair, form }) =>
+      Object.keys(workloads)
+        .filter(id => wanted.includes(id))
+        .map(id => ({ id, pair, placement: 'unpinned', cpus: [], form: workloads[id] ?? form })),
+    )
+    const left = Object.entries(without).filter(([id]) => wanted.includes(id))
+    return [
+      ...measured,
+      ...left.map(([id, why]) => ({ id: `${title}: ${id}`, placement: 'unpinned', skipped: why })),
+    ]
+  })
+}
