@@ -53,6 +53,19 @@ const message = { size: 64, slices: 1021 }
 const chunk = { size: 64 * KiB, slices: 13 }
 const whole = { size: 64 * MiB, slices: 1 }
 
+const pinging = {
+  what: '64 B there and back, one in flight',
+  role: 'echo',
+  bytes: message,
+  run: ping,
+  figures: [p50, p99],
+  cpu: perOperation,
+  // Few operations a second: what the compiler still does must not be most of it.
+  seconds: 1.5,
+  quick: 50,
+}
+const busyPoll = { busyPoll: 50 }
+
 /**
  * `bytes` is the pattern; `placements` are those that tell something; `mixed` are compared with one end swapped, too;
  * `fixed` is the number of operations of a step where the workload gives it, and `once` that of the only one, without
@@ -60,18 +73,18 @@ const whole = { size: 64 * MiB, slices: 1 }
  * where it is not the one that is compared; `options` are what the package's `connect` and `listen` are given.
  */
 export const workloads = {
-  ping: {
-    what: '64 B there and back, one in flight',
-    role: 'echo',
-    bytes: message,
-    run: ping,
-    figures: [p50, p99],
-    cpu: perOperation,
-    placements: ['unpinned', 'same CPU', 'different CPUs'],
-    mixed: true,
-    // Few operations a second: what the compiler still does must not be most of it.
-    seconds: 1.5,
-    quick: 50,
+  ping: { ...pinging, placements: ['unpinned', 'same CPU', 'different CPUs'], mixed: true },
+  'ping-busy': {
+    ...pinging,
+    what: 'the same, both ends with busyPoll: 50',
+    placements: ['same CPU', 'different CPUs'],
+    options: { connect: busyPoll, listen: busyPoll },
+  },
+  'ping-busy-client': {
+    ...pinging,
+    what: 'the same, only the client with busyPoll: 50',
+    placements: ['same CPU', 'different CPUs'],
+    options: { connect: busyPoll },
   },
   'ping-64': {
     what: '64 B there and back on each of 64 connections',
