@@ -2,6 +2,7 @@
 // channel ('usage', 'stop'); when that breaks, it ends.
 import { sink, source } from './bulk.js'
 import { farewell, greet } from './connections.js'
+import { framedEcho } from './framed.js'
 import { Pattern } from './pattern.js'
 import { httpService } from './requests.js'
 import { transport } from './transport.js'
@@ -25,10 +26,11 @@ const roles = {
   },
   farewell: () => farewell,
   greet: () => greet,
+  framed: () => framedEcho(name),
   http: httpService,
 }
 
-const server = await (await transport(name)).serve(address, backlog, roles[role]())
+const server = await (await transport(name)).serve(address, backlog, await roles[role]())
 
 process.on('disconnect', () => process.exit(1))
 process.on('message', async order => {

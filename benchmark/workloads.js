@@ -2,6 +2,7 @@
 // operations `--quick` makes of it; `run` opens the client's connections and returns step(count).
 import { large, receive, send } from './bulk.js'
 import { churn, storm } from './connections.js'
+import { framed } from './framed.js'
 import { echo, ping, pingMany, pipeline, pipelineCorked } from './messages.js'
 import { http } from './requests.js'
 
@@ -81,6 +82,24 @@ export const workloads = {
     role: 'echo',
     bytes: message,
     run: pipelineCorked,
+    figures: [rate('msg/s')],
+    cpu: perOperation,
+    quick: 5000,
+  },
+  'framed-64': {
+    what: '64 B messages there and back, 256 in flight, FramedSocket',
+    role: 'framed',
+    bytes: message,
+    run: framed,
+    figures: [rate('msg/s')],
+    cpu: perOperation,
+    quick: 5000,
+  },
+  'framed-1024': {
+    what: 'the same, 1 KiB',
+    role: 'framed',
+    bytes: { size: KiB, slices: 127 },
+    run: framed,
     figures: [rate('msg/s')],
     cpu: perOperation,
     quick: 5000,

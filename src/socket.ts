@@ -4,6 +4,7 @@ import { types } from 'node:util'
 import { INTERNAL } from './binding.js'
 import { type Endpoint, type Engine, Kind, type Writer } from './engine.js'
 import { bufferChanged, illegalConstructor, internalError, streamDestroyed, systemError } from './errors.js'
+import { headerLength } from './frames.js'
 import { Outbox, smallChunk } from './outbox.js'
 import { pathFromBytes, type UnixSocketPath } from './path.js'
 import { PipeDuplex } from './pipe.js'
@@ -101,6 +102,8 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
   #gathering = false
   /** Where in the outbox's bytes ends what the stream has handed over. */
   #handed = 0
+  /** Bytes of frames at the outbox's end that the stream has not been told of. */
+  #untold = 0
   /** Corks of the user. */
   #corks = 0
   #defaultEncoding: BufferEncoding = 'utf8'
@@ -168,11 +171,45 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
     // After the end, or of what is no chunk, the stream makes the error; nothing of it must get into the outbox.
     if (bytes === undefined || this.#refusesWrites()) return super.write(chunk, encoding!, callback)
     const length = bytes.length
+    this.#tell()
     this.#outbox.put(bytes)
     this.#sendIfMuch()
     const more = super.write(length > smallChunk ? bytes : placeholder(length), this.#exact(callback))
     this.#gather()
     return more
+  }
+
+  /** @internal Writes `payload` behind its length, as FrameDecoder reads it. */
+  writeFrame(payload: Uint8Array, callback?: Callback): boolean {
+    const length = headerLength + payload.length
+    if (this.#refusesWrites()) return super.write(placeholder(headerLength), callback)
+    if (length > smallChunk) {
+      const header = Buffer.allocUnsafe(headerLength)
+      header.writeUInt32BE(payload.length)
+      this.write(header)
+      return this.write(payload, callback)
+    }
+    if (this.#untold + length > smallChunk) this.#tell()
+    this.#outbox.putFrame(payload)
+    this.#untold += length
+    if (this.#outbox.isLoaded) this.#send()
+    if (callback !== undefined || this.#corks > 0) this.#tell(callback)
+    else this.#gather()
+    return !this.writableNeedDrain
+  }
+
+  /** Tells the stream of frames, many at once: a write of the stream costs more than a small frame. See `framed-64`. */
+  #tell(callback?: Callback): void {
+    const length = this.#untold
+    if (length === 0 || this.#refusesWrites()) return
+    this.#untold = 0
+    super.write(placeholder(length), this.#exact(callback))
+    this.#gather()
+  }
+
+  /** Where in the outbox's bytes ends what the stream knows of. */
+  get #told(): number {
+    return this.#outbox.written - this.#untold
   }
 
   /** Not `writable`, which users can set and the stream then does not heed. */
@@ -211,6 +248,7 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
   override cork(): void {
     if (this.#corks++ === 0) {
       // What was written before is not held back by it.
+      this.#tell()
       this.#send()
       this.#outbox.cork()
     }
@@ -240,6 +278,7 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
       this.#corks = 0
       this.#release()
     }
+    this.#tell()
     super.end(callback as () => void)
     this.#gather()
     return this
@@ -247,7 +286,7 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
 
   /** Has the turn's end, or the microtasks, send what was written and call back. */
   #gather(): void {
-    if (this.#gathering || (this.#waiting === undefined && this.#corks === 0)) return
+    if (this.#gathering || (this.#waiting === undefined && this.#corks === 0 && this.#untold === 0)) return
     this.#gathering = true
     this.#engine.dirty(this)
   }
@@ -274,12 +313,13 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
   /** @internal The end of the turn. */
   flush(): void {
     this.send()
+    this.#tell()
     this.#settle()
   }
 
   override _write(chunk: Uint8Array, _encoding: BufferEncoding, callback: Callback): void {
     // A large chunk that was detached or shrunk meanwhile would upset the stream's account.
-    const length = this.#outbox.written - this.#handed
+    const length = this.#told - this.#handed
     if (chunk.length === length) this.#take(callback)
     else callback(bufferChanged())
   }
@@ -290,7 +330,7 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
 
   /** The stream hands over all that it has, which is in the outbox or beyond already. */
   #take(callback: Callback): void {
-    this.#handed = this.#outbox.written
+    this.#handed = this.#told
     const outcome = this.#outcome()
     if (outcome === undefined) this.#waiting = callback
     else callback(outcome)
