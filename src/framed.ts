@@ -103,7 +103,7 @@ export class FramedSocket
   /* ---------------------------------------------------------------- sending */
 
   /**
-   * Sends one message; false when it is time to wait for 'drain'. A message of up to 8 KiB is copied; the memory of a larger one must stay
+   * Sends one message; false when it is time to wait for 'drain'. A message of less than 8 KiB is copied; the memory of a larger one must stay
    * as it is until `callback`, which is called when the kernel has the message, or with the error that kept it.
    * Throws ERR_FRAME_TOO_LARGE beyond `maxFrameLength`; nothing is sent then, and the connection lives on.
    */
