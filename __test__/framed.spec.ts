@@ -320,6 +320,7 @@ test('a peer that sends byte by byte through node:net is understood', async t =>
   const { listener } = await pair(t)
   const net = await netConnect(t, listener.path)
   const framed = new FramedSocket(await listener.accept())
+  t.teardown(() => framed.destroy())
   const events = recorded(framed)
   const stream = Buffer.concat([frame('byte'), frame(''), frame('by byte'), frame(pattern(40))])
   for (const byte of stream) {
