@@ -45,12 +45,15 @@ test('the programs in the README run as they stand', async t => {
   const blocks = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/```js\n(.*?)```/gs)].map(
     match => match[1]!,
   )
-  t.is(blocks.length, 2)
+  t.is(blocks.length, 3)
   writeFileSync(join(home, 'server.mjs'), blocks[0]!)
   writeFileSync(join(home, 'client.mjs'), blocks[1]!)
   const [server, client] = await converse(t, home, 'server.mjs', ['client.mjs'])
   t.is(server, `user ${process.getuid!()} connected\n`)
   t.is(client, 'hello\n')
+  writeFileSync(join(home, 'messages.mjs'), blocks[2]!)
+  const { stdout } = await run(process.execPath, ['messages.mjs'], { cwd: home })
+  t.is(stdout, 'got one\ngot two\n')
 })
 
 test('the examples run', async t => {

@@ -2,6 +2,7 @@
 // channel ('usage', 'memory', 'stop'); when that breaks, it ends.
 import { sink, source } from './bulk.js'
 import { farewell, greet } from './connections.js'
+import { framedEcho } from './framed.js'
 import { settledMemory } from './memory.js'
 import { Pattern } from './pattern.js'
 import { httpService } from './requests.js'
@@ -26,10 +27,11 @@ const roles = {
   },
   farewell: () => farewell,
   greet: () => greet,
+  framed: () => framedEcho(name),
   http: httpService,
 }
 
-const server = await (await transport(name)).serve(address, backlog, roles[role](), options)
+const server = await (await transport(name)).serve(address, backlog, await roles[role](), options)
 
 process.on('disconnect', () => process.exit(1))
 process.on('message', async order => {

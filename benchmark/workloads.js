@@ -4,6 +4,7 @@ import { large, receive, send } from './bulk.js'
 import { churn, storm } from './connections.js'
 import { fanIn } from './fan-in.js'
 import { idle, retain } from './memory.js'
+import { framed } from './framed.js'
 import { echo, ping, pingMany, pipeline, pipelineCorked } from './messages.js'
 import { http, httpBoth } from './requests.js'
 
@@ -111,6 +112,24 @@ export const workloads = {
     role: 'echo',
     bytes: message,
     run: pipelineCorked,
+    figures: [rate('msg/s')],
+    cpu: perOperation,
+    quick: 5000,
+  },
+  'framed-64': {
+    what: '64 B messages there and back, 256 in flight, FramedSocket',
+    role: 'framed',
+    bytes: message,
+    run: framed,
+    figures: [rate('msg/s')],
+    cpu: perOperation,
+    quick: 5000,
+  },
+  'framed-1024': {
+    what: 'the same, 1 KiB',
+    role: 'framed',
+    bytes: { size: KiB, slices: 127 },
+    run: framed,
     figures: [rate('msg/s')],
     cpu: perOperation,
     quick: 5000,

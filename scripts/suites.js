@@ -137,6 +137,7 @@ export const suites = [
   { name: 'generated', run: runGenerated },
   { name: 'cargo', run: runCargo },
   { name: 'doc', run: runDocTests },
+  check('fuzz', process.execPath, 'scripts/fuzz-frames.js', '--runs', '3000'),
   ava('ava', []),
   ava('doorbell', [], { UDSOCK_WAKER: 'doorbell' }),
   ava('interop', ['--config', 'interop/ava.config.js']),

@@ -89,6 +89,20 @@ export function bufferChanged(): Error & { code: string } {
   return coded(new Error(reason), 'ERR_BUFFER_CHANGED')
 }
 
+export function frameTooLarge(length: number, limit: number): RangeError & { code: string } {
+  const reason = `A frame of ${length} bytes is longer than maxFrameLength, ${limit}`
+  return coded(new RangeError(reason), 'ERR_FRAME_TOO_LARGE')
+}
+
+export function frameTruncated(received: number, length: number): Error & { code: string } {
+  const reason = `The connection ended inside a frame, behind ${received} of ${length} bytes`
+  return coded(new Error(reason), 'ERR_FRAME_TRUNCATED')
+}
+
+export function prematureClose(): Error & { code: string } {
+  return coded(new Error('The socket was closed before its end'), 'ERR_STREAM_PREMATURE_CLOSE')
+}
+
 export function illegalConstructor(name: string, instead: string): TypeError & { code: string } {
   return coded(new TypeError(`${name} cannot be constructed: use ${instead}`), 'ERR_ILLEGAL_CONSTRUCTOR')
 }

@@ -1,6 +1,7 @@
 export { isSupported } from './binding.js'
 export { connect, type ConnectOptions } from './connect.js'
 export { type SystemError } from './errors.js'
+export { type FramedEvents, type FramedOptions, FramedSocket } from './framed.js'
 export { type OnRead } from './inbox.js'
 export { listen, type ListenOptions } from './listen.js'
 export { isUnixListener, UnixListener, type WaitOptions } from './listener.js'

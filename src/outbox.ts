@@ -6,6 +6,8 @@ export const smallChunk = 8192
 const memoryLength = 16 * 1024
 /** Copies that are sent before the turn ends, so that the peer wakes up and works meanwhile: see pipeline, on two CPUs. */
 const earlyFlush = 1024
+/** The same for frames: see framed-64 and framed-1024. */
+const framesFlush = 8192
 /** As many as there may be dirty sockets: a turn over many connections must not allocate. */
 const spareLimit = 256
 /** Slices of one send: MOST_SLICES of the crate udsock-node. */
@@ -73,6 +75,25 @@ export class Outbox {
       this.#push(chunk, length)
       return
     }
+    this.#room(length).set(chunk, this.#filled)
+    this.#filled += length
+  }
+
+  /** A small chunk behind its length, 4 bytes big-endian. */
+  putFrame(chunk: Uint8Array, length: number): void {
+    this.#written += 4 + length
+    const memory = this.#room(4 + length)
+    const start = this.#filled
+    memory[start] = length >>> 24
+    memory[start + 1] = length >>> 16
+    memory[start + 2] = length >>> 8
+    memory[start + 3] = length
+    memory.set(chunk, start + 4)
+    this.#filled = start + 4 + length
+  }
+
+  /** The copies' memory, with room for `length` bytes more. */
+  #room(length: number): Buffer {
     if (this.#filled + length > memoryLength) {
       this.#seal()
       this.#memory = undefined
@@ -81,8 +102,7 @@ export class Outbox {
       this.#memory = spares.pop() ?? Buffer.allocUnsafeSlow(memoryLength)
       this.#start = this.#filled = 0
     }
-    this.#memory.set(chunk, this.#filled)
-    this.#filled += length
+    return this.#memory
   }
 
   /** What is put in from now on stays until `uncork`. */
@@ -103,6 +123,11 @@ export class Outbox {
   /** Is there so much that it should not wait for the end of the turn? */
   get isFilling(): boolean {
     return this.#slices.length > 0 || this.#filled - this.#start >= earlyFlush
+  }
+
+  /** The same of frames, whose reader wants many at once. */
+  get isLoaded(): boolean {
+    return this.#slices.length > 0 || this.#filled - this.#start >= framesFlush
   }
 
   /** Gives the kernel what it takes without waiting. */

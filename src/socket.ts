@@ -2,8 +2,10 @@ import { type AsyncResource } from 'node:async_hooks'
 import { constants } from 'node:os'
 import { types } from 'node:util'
 import { INTERNAL } from './binding.js'
+import { byteLength, truthful } from './bytes.js'
 import { type Endpoint, type Engine, Kind, type Writer } from './engine.js'
 import { bufferChanged, illegalConstructor, internalError, streamDestroyed, systemError } from './errors.js'
+import { headerLength } from './frames.js'
 import { Inbox, type OnRead, type Receiver } from './inbox.js'
 import { Outbox, smallChunk } from './outbox.js'
 import { pathFromBytes, type UnixSocketPath } from './path.js'
@@ -49,12 +51,6 @@ export function socketOptions(options: unknown): SocketOptions {
 }
 
 type Callback = (error?: Error | null) => void
-
-const lengthGetter = Object.getOwnPropertyDescriptor(
-  Object.getPrototypeOf(Uint8Array.prototype),
-  'byteLength',
-)!
-const byteLength = (bytes: Uint8Array): number => lengthGetter.get!.call(bytes) as number
 
 const zeroes = new ArrayBuffer(smallChunk)
 const placeholders: (Buffer | undefined)[] = []
@@ -116,6 +112,8 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
   #gathering = false
   /** Where in the outbox's bytes ends what the stream has handed over. */
   #handed = 0
+  /** Bytes of frames at the outbox's end that the stream has not been told of. */
+  #untold = 0
   /** Corks of the user. */
   #corks = 0
   #defaultEncoding: BufferEncoding = 'utf8'
@@ -187,11 +185,45 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
     // After the end, or of what is no chunk, the stream makes the error; nothing of it must get into the outbox.
     if (bytes === undefined || this.#refusesWrites()) return super.write(chunk, encoding!, callback)
     const length = byteLength(bytes)
+    this.#tell()
     this.#outbox.put(bytes, length)
     this.#sendIfMuch()
     const more = super.write(length > smallChunk ? bytes : placeholder(length), this.#exact(callback))
     this.#gather()
     return more
+  }
+
+  /** @internal Writes `payload` behind its length, as FrameDecoder reads it. */
+  writeFrame(payload: Uint8Array, callback?: Callback): boolean {
+    const length = headerLength + byteLength(payload)
+    if (this.#refusesWrites()) return super.write(placeholder(headerLength), callback)
+    if (length > smallChunk) {
+      const header = Buffer.allocUnsafe(headerLength)
+      header.writeUInt32BE(byteLength(payload))
+      this.write(header)
+      return this.write(payload, callback)
+    }
+    if (this.#untold + length > smallChunk) this.#tell()
+    this.#outbox.putFrame(payload, byteLength(payload))
+    this.#untold += length
+    if (this.#outbox.isLoaded) this.#send()
+    if (callback !== undefined || this.#corks > 0) this.#tell(callback)
+    else this.#gather()
+    return !this.writableNeedDrain
+  }
+
+  /** Tells the stream of frames, many at once: a write of the stream costs more than a small frame. See `framed-64`. */
+  #tell(callback?: Callback): void {
+    const length = this.#untold
+    if (length === 0 || this.#refusesWrites()) return
+    this.#untold = 0
+    super.write(placeholder(length), this.#exact(callback))
+    this.#gather()
+  }
+
+  /** Where in the outbox's bytes ends what the stream knows of. */
+  get #told(): number {
+    return this.#outbox.written - this.#untold
   }
 
   /** Not `writable`, which users can set and the stream then does not heed. */
@@ -206,8 +238,7 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
       return Buffer.isEncoding(encoding) ? Buffer.from(chunk, encoding) : undefined
     }
     if (encoding && (encoding as string) !== 'buffer' && !Buffer.isEncoding(encoding)) return undefined
-    // Its length is what the engine says, not what somebody made a property of.
-    if (isUint8Array(chunk)) return chunk.length === byteLength(chunk) ? chunk : new Uint8Array(chunk)
+    if (isUint8Array(chunk)) return truthful(chunk)
     return ArrayBuffer.isView(chunk)
       ? new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength)
       : undefined
@@ -231,6 +262,7 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
   override cork(): void {
     if (this.#corks++ === 0) {
       // What was written before is not held back by it.
+      this.#tell()
       this.#send()
       this.#outbox.cork()
     }
@@ -260,6 +292,7 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
       this.#corks = 0
       this.#release()
     }
+    this.#tell()
     super.end(callback as () => void)
     this.#gather()
     return this
@@ -267,7 +300,7 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
 
   /** Has the turn's end, or the microtasks, send what was written and call back. */
   #gather(): void {
-    if (this.#gathering || (this.#waiting === undefined && this.#corks === 0)) return
+    if (this.#gathering || (this.#waiting === undefined && this.#corks === 0 && this.#untold === 0)) return
     this.#gathering = true
     this.#engine.dirty(this)
   }
@@ -294,12 +327,13 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
   /** @internal The end of the turn. */
   flush(): void {
     this.send()
+    this.#tell()
     if (this.#busyPoll > 0) this.#engine.expect(this.#busyPoll, false)
     this.#settle()
   }
 
   override _write(chunk: Uint8Array, _encoding: BufferEncoding, callback: Callback): void {
-    const length = this.#outbox.written - this.#handed
+    const length = this.#told - this.#handed
     this.#take(callback)
     // A large chunk that was detached or shrunk meanwhile would upset the stream's account.
     if (chunk.length !== length) this.destroy(bufferChanged())
@@ -314,7 +348,7 @@ export class UnixSocket extends PipeDuplex implements Endpoint, Writer {
    * because a tick would let later ones overtake it.
    */
   #take(callback: Callback): void {
-    this.#handed = this.#outbox.written
+    this.#handed = this.#told
     this.#waiting = callback
   }
 
