@@ -253,6 +253,7 @@ for (const place of everyPlace) {
     t.teardown(() => socket.destroy())
     const framed = storage.run('framing', () => new FramedSocket(socket))
     const peer = await listener.accept()
+    t.teardown(() => peer.destroy())
     const contexts: unknown[] = []
     framed.on('message', () => contexts.push(storage.getStore()))
     framed.on('end', () => contexts.push(storage.getStore()))
@@ -339,6 +340,7 @@ test('what was sent leaves also when the process exits at once', async t => {
   const listener = await listening(t)
   const { outcome } = program(t, 'framed-exit', argument(listener.path))
   const framed = new FramedSocket(await listener.accept())
+  t.teardown(() => framed.destroy())
   const received: Buffer[] = []
   for await (const message of framed) received.push(message)
   t.deepEqual(received, [Buffer.from('one'), pattern(5000).fill('b'), Buffer.from('three')])
