@@ -3,22 +3,23 @@
 const window = 256
 const headerLength = 4
 
-/** One buffer per message; what one chunk brings is answered in one corked write; no chunk is ever joined to another. */
+/** One buffer and one write per message; `corked`, what one chunk brings is answered at once. No chunk is ever joined to another. */
 class CarefulFramer {
   #header = Buffer.alloc(headerLength)
   #headerFilled = 0
   #message
   #filled = 0
 
-  constructor(socket) {
+  constructor(socket, corked) {
     this.socket = socket
+    this.corked = corked
   }
 
   onMessage(listener) {
     this.socket.on('data', chunk => {
-      this.socket.cork()
+      if (this.corked) this.socket.cork()
       this.#cut(chunk, listener)
-      this.socket.uncork()
+      if (this.corked) this.socket.uncork()
     })
   }
 
@@ -104,18 +105,18 @@ async function udsockFramer() {
 const framerOf = transport => (transport === 'node:net' ? CarefulFramer : udsockFramer())
 
 /** Server side: for clients that bound what is in flight. */
-export async function framedEcho(transport) {
+export async function framedEcho(transport, corked) {
   const Framer = await framerOf(transport)
   return socket => {
-    const framer = new Framer(socket)
+    const framer = new Framer(socket, corked)
     framer.onMessage(message => framer.send(message))
     framer.onEnd(() => framer.close())
   }
 }
 
-export async function framed({ connect, transport, pattern, arrivals, every }) {
+async function conversation({ connect, transport, pattern, arrivals, every }, corked) {
   const Framer = await framerOf(transport)
-  const framer = new Framer(await connect())
+  const framer = new Framer(await connect(), corked)
   const checker = arrivals()
   const size = pattern.slices[0].length
   let receive
@@ -150,3 +151,8 @@ export async function framed({ connect, transport, pattern, arrivals, every }) {
     },
   }
 }
+
+export const framed = context => conversation(context, false)
+
+/** node:net in its better form, corked by hand. */
+export const framedCorked = context => conversation(context, true)

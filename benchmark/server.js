@@ -27,7 +27,8 @@ const roles = {
   },
   farewell: () => farewell,
   greet: () => greet,
-  framed: () => framedEcho(name),
+  framed: () => framedEcho(name, false),
+  framedCorked: () => framedEcho(name, true),
   http: httpService,
 }
 

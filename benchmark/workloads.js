@@ -4,7 +4,7 @@ import { large, receive, send } from './bulk.js'
 import { churn, storm } from './connections.js'
 import { fanIn } from './fan-in.js'
 import { idle, retain } from './memory.js'
-import { framed } from './framed.js'
+import { framed, framedCorked } from './framed.js'
 import { echo, ping, pingMany, pipeline, pipelineCorked } from './messages.js'
 import { http, httpBoth } from './requests.js'
 
@@ -125,8 +125,17 @@ export const workloads = {
     cpu: perOperation,
     quick: 5000,
   },
+  'framed-64-corked': {
+    what: 'the same, node:net corks what one chunk brings',
+    role: 'framedCorked',
+    bytes: message,
+    run: framedCorked,
+    figures: [rate('msg/s')],
+    cpu: perOperation,
+    quick: 5000,
+  },
   'framed-1024': {
-    what: 'the same, 1 KiB',
+    what: '1 KiB messages there and back, 256 in flight, FramedSocket',
     role: 'framed',
     bytes: { size: KiB, slices: 127 },
     run: framed,
