@@ -4,7 +4,8 @@ import { engine } from './engine.js'
 import { abortError, systemError } from './errors.js'
 import { type OnRead, validateOnRead } from './inbox.js'
 import { keepPath, resolvePath, type UnixSocketPath } from './path.js'
-import { Connection, socketOptions, type SocketOptions, UnixSocket } from './socket.js'
+import { Connection, socketOptions, type SocketOptions } from './connection.js'
+import { UnixSocket } from './socket.js'
 import { refuseOptions, validateMilliseconds, validateSignal } from './validate.js'
 
 export interface ConnectOptions extends SocketOptions {

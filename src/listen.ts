@@ -4,7 +4,7 @@ import { type Engine, engine } from './engine.js'
 import { abortError, systemError } from './errors.js'
 import { Listening, UnixListener } from './listener.js'
 import { keepPath, resolvePath, type ResolvedPath, type UnixSocketPath } from './path.js'
-import { socketOptions, type SocketOptions } from './socket.js'
+import { socketOptions, type SocketOptions } from './connection.js'
 import { refuseOptions, validateInteger, validateSignal } from './validate.js'
 
 /** `allowHalfOpen`, `highWaterMark` and `busyPoll` are those of the accepted sockets. */

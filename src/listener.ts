@@ -5,7 +5,8 @@ import { INTERNAL } from './binding.js'
 import { type Endpoint, type Engine } from './engine.js'
 import { abortError, illegalConstructor, internalError, listenerClosed, systemError } from './errors.js'
 import { type UnixSocketPath } from './path.js'
-import { Connection, type SocketOptions, UnixSocket } from './socket.js'
+import { Connection, type SocketOptions } from './connection.js'
+import { UnixSocket } from './socket.js'
 import { validateOptions, validateSignal } from './validate.js'
 
 export interface WaitOptions {

@@ -1,0 +1,59 @@
+import { type AsyncResource } from 'node:async_hooks'
+import { type Engine } from './engine.js'
+import { type OnRead } from './inbox.js'
+import { type UnixSocketPath } from './path.js'
+import { validateBoolean, validateInteger, validateOptions } from './validate.js'
+
+export interface SocketOptions {
+  /** Keep the writable side open after the peer ends. Default true: the two directions are independent. */
+  allowHalfOpen?: boolean | undefined
+  /** Bytes that each direction buffers before it asks for patience. Default 65,536. */
+  highWaterMark?: number | undefined
+  /**
+   * Microseconds for which the process asks for an answer again and again, after a byte went in or out, before it sleeps:
+   * trades a processor's time for latency. It pays with both ends doing so, each on a free processor, and gives up while it
+   * does not. Timers, immediates and other sockets have their turn in between. Default 0; at most 1,000,000.
+   */
+  busyPoll?: number | undefined
+}
+
+/** What the package makes a socket with. */
+export interface KeptOptions extends SocketOptions {
+  onread?: OnRead | undefined
+}
+
+/** What sockets, connected and accepted, have in common: a copy, which its giver cannot change any more. */
+export function socketOptions(options: unknown): SocketOptions {
+  validateOptions(options)
+  const { allowHalfOpen, highWaterMark, busyPoll } = options ?? {}
+  validateBoolean('options.allowHalfOpen', allowHalfOpen)
+  validateInteger('options.highWaterMark', highWaterMark, 0, 2 ** 31 - 1)
+  validateInteger('options.busyPoll', busyPoll, 0, 1_000_000)
+  return { allowHalfOpen, highWaterMark, busyPoll }
+}
+
+/** What the package makes a socket of; nobody else can. */
+export class Connection {
+  readonly engine: Engine
+  readonly id: number
+  readonly options: KeptOptions
+  /** Whose context the socket's callbacks run in. */
+  readonly resource: AsyncResource
+  readonly remotePath: UnixSocketPath | undefined
+  readonly localPath: UnixSocketPath | undefined
+
+  constructor(
+    engine: Engine,
+    id: number,
+    options: KeptOptions,
+    resource: AsyncResource,
+    paths: { remotePath?: UnixSocketPath; localPath?: UnixSocketPath },
+  ) {
+    this.engine = engine
+    this.id = id
+    this.options = options
+    this.resource = resource
+    this.remotePath = paths.remotePath
+    this.localPath = paths.localPath
+  }
+}

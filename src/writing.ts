@@ -1,0 +1,304 @@
+import { type AsyncResource } from 'node:async_hooks'
+import { constants } from 'node:os'
+import { types } from 'node:util'
+import { INTERNAL } from './binding.js'
+import { byteLength, truthful } from './bytes.js'
+import { type Connection } from './connection.js'
+import { type Engine, type Writer } from './engine.js'
+import { bufferChanged, internalError, streamDestroyed, systemError } from './errors.js'
+import { headerLength } from './frames.js'
+import { Outbox, smallChunk } from './outbox.js'
+import { PipeDuplex } from './pipe.js'
+
+type Callback = (error?: Error | null) => void
+
+const { isUint8Array } = types
+
+const zeroes = new ArrayBuffer(smallChunk)
+const placeholders: (Buffer | undefined)[] = []
+
+/** Stands in the stream's buffer for bytes that are in the outbox: only its length means something. */
+function placeholder(length: number): Buffer {
+  return (placeholders[length] ??= Buffer.from(zeroes, 0, length))
+}
+
+/**
+ * The writing half of a socket: the writes of a turn leave together at its end, or sooner when there are many. The outbox
+ * holds the bytes, and the stream keeps account of its chunks.
+ */
+export abstract class GatheringDuplex extends PipeDuplex implements Writer {
+  readonly #engine: Engine
+  readonly #id: number
+  readonly #resource: AsyncResource
+  readonly #outbox: Outbox
+  /** The engine will flush. */
+  #gathering = false
+  /** Where in the outbox's bytes ends what the stream has handed over. */
+  #handed = 0
+  /** Bytes of frames at the outbox's end that the stream has not been told of. */
+  #untold = 0
+  /** Corks of the user. */
+  #corks = 0
+  #defaultEncoding: BufferEncoding = 'utf8'
+  /** The stream's callback for what it handed over, held until the kernel has the bytes. */
+  #waiting: Callback | undefined
+
+  constructor({ engine, id, options, resource }: Connection) {
+    const { allowHalfOpen = true, highWaterMark = 65_536 } = options
+    super({ allowHalfOpen, highWaterMark })
+    this.#engine = engine
+    this.#id = id
+    this.#resource = resource
+    this.#outbox = new Outbox(engine, id)
+  }
+
+  /** What keeps the process alive may have changed. */
+  protected abstract holdIfBusy(): void
+  /** Something was sent. */
+  protected abstract expectAnswer(): void
+
+  override write(chunk: unknown, callback?: Callback): boolean
+  override write(chunk: unknown, encoding?: BufferEncoding, callback?: Callback): boolean
+  override write(chunk: unknown, encoding?: BufferEncoding | Callback, callback?: Callback): boolean {
+    if (typeof encoding === 'function') return this.write(chunk, undefined, encoding)
+    const bytes = this.#bytesOf(chunk, encoding)
+    // After the end, or of what is no chunk, the stream makes the error; nothing of it must get into the outbox.
+    if (bytes === undefined || this.#refusesWrites()) return super.write(chunk, encoding!, callback)
+    const length = byteLength(bytes)
+    this.#tell()
+    this.#outbox.put(bytes, length)
+    this.#sendIfMuch()
+    const more = super.write(length > smallChunk ? bytes : placeholder(length), this.#exact(callback))
+    this.#gather()
+    return more
+  }
+
+  /** @internal Writes `payload` behind its length, as FrameDecoder reads it. */
+  writeFrame(payload: Uint8Array, callback?: Callback): boolean {
+    const length = headerLength + byteLength(payload)
+    if (this.#refusesWrites()) return super.write(placeholder(headerLength), callback)
+    if (length > smallChunk) {
+      const header = Buffer.allocUnsafe(headerLength)
+      header.writeUInt32BE(byteLength(payload))
+      this.write(header)
+      return this.write(payload, callback)
+    }
+    if (this.#untold + length > smallChunk) this.#tell()
+    this.#outbox.putFrame(payload, byteLength(payload))
+    this.#untold += length
+    if (this.#outbox.isLoaded) this.#send()
+    if (callback !== undefined || this.#corks > 0) this.#tell(callback)
+    else this.#gather()
+    return !this.writableNeedDrain
+  }
+
+  /** Tells the stream of frames, many at once: a write of the stream costs more than a small frame. See `framed-64`. */
+  #tell(callback?: Callback): void {
+    const length = this.#untold
+    if (length === 0 || this.#refusesWrites()) return
+    this.#untold = 0
+    super.write(placeholder(length), this.#exact(callback))
+    this.#gather()
+  }
+
+  /** Where in the outbox's bytes ends what the stream knows of. */
+  get #told(): number {
+    return this.#outbox.written - this.#untold
+  }
+
+  /** Not `writable`, which users can set and the stream then does not heed. */
+  #refusesWrites(): boolean {
+    return this.writableEnded || this.destroyed || this.errored !== null
+  }
+
+  /** A chunk as bytes; undefined for what the stream is to refuse. */
+  #bytesOf(chunk: unknown, encoding: BufferEncoding | undefined): Uint8Array | undefined {
+    if (typeof chunk === 'string') {
+      if (!encoding) return Buffer.from(chunk, this.#defaultEncoding)
+      return Buffer.isEncoding(encoding) ? Buffer.from(chunk, encoding) : undefined
+    }
+    if (encoding && (encoding as string) !== 'buffer' && !Buffer.isEncoding(encoding)) return undefined
+    if (isUint8Array(chunk)) return truthful(chunk)
+    return ArrayBuffer.isView(chunk)
+      ? new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+      : undefined
+  }
+
+  /** The stream answers for all that it hands over together, and fails what it never did: `callback` learns of its own bytes. */
+  #exact(callback: Callback | undefined): Callback | undefined {
+    if (typeof callback !== 'function') return undefined
+    if (this.#waiting === undefined && this.#corks === 0) return callback
+    const outbox = this.#outbox
+    const end = outbox.written
+    return error => callback(outbox.sent >= end ? null : error)
+  }
+
+  override setDefaultEncoding(encoding: BufferEncoding): this {
+    super.setDefaultEncoding(encoding)
+    this.#defaultEncoding = encoding
+    return this
+  }
+
+  override cork(): void {
+    if (this.#corks++ === 0) {
+      // What was written before is not held back by it.
+      this.#tell()
+      this.#send()
+      this.#outbox.cork()
+    }
+    super.cork()
+  }
+
+  override uncork(): void {
+    if (this.#corks > 0 && --this.#corks === 0) this.#release()
+    super.uncork()
+    this.#gather()
+  }
+
+  #release(): void {
+    this.#outbox.uncork()
+    this.#sendIfMuch()
+  }
+
+  override end(callback?: () => void): this
+  override end(chunk: unknown, callback?: () => void): this
+  override end(chunk: unknown, encoding?: BufferEncoding, callback?: () => void): this
+  override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
+    if (typeof chunk === 'function') return this.end(undefined, undefined, chunk as () => void)
+    if (typeof encoding === 'function') return this.end(chunk, undefined, encoding as () => void)
+    if (this.#refusesWrites()) return super.end(chunk, encoding as BufferEncoding, callback as () => void)
+    if (chunk !== undefined && chunk !== null) this.write(chunk, encoding as BufferEncoding)
+    if (this.#corks > 0) {
+      this.#corks = 0
+      this.#release()
+    }
+    this.#tell()
+    super.end(callback as () => void)
+    this.#gather()
+    return this
+  }
+
+  /** Has the turn's end, or the microtasks, send what was written and call back. */
+  #gather(): void {
+    if (this.#gathering || (this.#waiting === undefined && this.#corks === 0 && this.#untold === 0)) return
+    this.#gathering = true
+    this.#engine.dirty(this)
+  }
+
+  #sendIfMuch(): void {
+    if (this.#outbox.isFilling) this.#send()
+  }
+
+  #send(): void {
+    const outbox = this.#outbox
+    const before = outbox.sent
+    outbox.send()
+    if (outbox.sent !== before) this.touch()
+    this.holdIfBusy()
+  }
+
+  /** @internal Sends what was gathered, without a callback: inside somebody's write, or at the process's exit. */
+  send(): void {
+    this.#gathering = false
+    this.#send()
+    this.#outbox.settle()
+  }
+
+  /** @internal The end of the turn. */
+  flush(): void {
+    this.send()
+    this.#tell()
+    this.expectAnswer()
+    this.#settle()
+  }
+
+  override _write(chunk: Uint8Array, _encoding: BufferEncoding, callback: Callback): void {
+    const length = this.#told - this.#handed
+    this.#take(callback)
+    // A large chunk that was detached or shrunk meanwhile would upset the stream's account.
+    if (chunk.length !== length) this.destroy(bufferChanged())
+  }
+
+  override _writev(_chunks: unknown, callback: Callback): void {
+    this.#take(callback)
+  }
+
+  /**
+   * The stream hands over all that it has, which is in the outbox or beyond already. Its callback is never called here,
+   * because a tick would let later ones overtake it.
+   */
+  #take(callback: Callback): void {
+    this.#handed = this.#told
+    this.#waiting = callback
+  }
+
+  /** What became of the bytes that the stream handed over; undefined: nothing yet. */
+  #outcome(): Error | null | undefined {
+    const { sent, failure } = this.#outbox
+    if (sent >= this.#handed) return null
+    return failure === 0 ? undefined : writeError(failure)
+  }
+
+  /** Everything is in the kernel: the stream calls this after the last write's callback. */
+  override _final(callback: Callback): void {
+    // It fails only if the peer is gone, and then there is nobody to tell.
+    this.#engine.raw.shutdown(this.#id, 1)
+    this.#resource.runInAsyncScope(callback)
+  }
+
+  #settle(): void {
+    const callback = this.#waiting
+    if (callback === undefined) return
+    const outcome = this.#outcome()
+    if (outcome === undefined) return
+    if (outcome !== null) {
+      // First: what a failed callback does must not find an open stream.
+      this.destroy(outcome)
+      return
+    }
+    this.#waiting = undefined
+    try {
+      this.#resource.runInAsyncScope(callback)
+    } finally {
+      // The stream may have handed over more, and its callback waits for the next flush, which is part of this one.
+      this.#gather()
+    }
+  }
+
+  /** There is room in the kernel again. */
+  protected resumeWriting(): void {
+    this.#outbox.unblock()
+    this.#send()
+    this.#settle()
+  }
+
+  /** Bytes that the kernel has taken to send. */
+  get bytesWritten(): number {
+    return this.#outbox.sent
+  }
+
+  /** Does something wait for room in the kernel? */
+  protected get isBlocked(): boolean {
+    return this.#outbox.isBlocked
+  }
+
+  /** Sends what the kernel takes without waiting. */
+  protected sendAtLast(): void {
+    this.#send()
+  }
+
+  /** Nothing is sent any more, because of `error` or without one; what the stream still waits for is called back in a tick. */
+  protected endWriting(error: Error | null): void {
+    this.#outbox.discard()
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    if (waiting === undefined) return
+    const outcome = this.#outcome()
+    process.nextTick(waiting, outcome === undefined ? (error ?? streamDestroyed()) : outcome)
+  }
+}
+
+function writeError(errno: number): Error {
+  if (errno === -constants.errno.EFAULT) return bufferChanged()
+  return errno === INTERNAL ? internalError('write') : systemError(errno, 'write')
+}
