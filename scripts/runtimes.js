@@ -34,9 +34,10 @@ function programOf({ name, specifier, file }) {
   return name === running ? process.execPath : installedProgram(specifier, file)
 }
 
+const source = spec => readFileSync(join(root, '__test__', `${spec}.spec.ts`), 'utf8')
+
 /** Titles of the table that no spec has any more. */
 function stale(entries) {
-  const source = spec => readFileSync(join(root, '__test__', `${spec}.spec.ts`), 'utf8')
   return entries.filter(
     ({ spec, title = '*' }) => !title.split('*').every(part => source(spec).includes(part)),
   )
