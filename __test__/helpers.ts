@@ -11,6 +11,7 @@ import {
   type UnixListener,
   type UnixSocket,
 } from '../index.js'
+import './programs/settled.js'
 
 /** A private directory, removed after the test. Short: a socket's path has at most 108 bytes. */
 export function directory(t: ExecutionContext): string {

@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream'
 import test from 'ava'
-import { everyPlace, once, pair, receiveAll } from './helpers.js'
+import { eventually, everyPlace, once, pair, receiveAll } from './helpers.js'
 import { generator, leavesNoDescriptors, pattern, sha256, turns } from './socket-helpers.js'
 
 leavesNoDescriptors(test)
@@ -71,6 +71,7 @@ for (const place of everyPlace) {
       server.on('error', () => {})
       for (let turn = 0; turn < 8; turn++) {
         server.write(String(turn))
+        await eventually(`part ${turn} is heard, or it has stopped`, () => heard > Math.min(turn, 2))
         await turns(3)
       }
       t.is(heard, 3, stop)

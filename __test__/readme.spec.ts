@@ -14,6 +14,7 @@ function project(t: ExecutionContext): string {
   const home = directory(t)
   mkdirSync(join(home, 'node_modules'))
   symlinkSync(root, join(home, 'node_modules', 'udsock'))
+  writeFileSync(join(home, 'package.json'), '{ "type": "module" }')
   return home
 }
 
@@ -60,7 +61,6 @@ test('the examples run', async t => {
   t.timeout(60_000)
   const home = project(t)
   cpSync(join(root, 'examples'), join(home, 'examples'), { recursive: true })
-  writeFileSync(join(home, 'package.json'), '{ "type": "module" }')
   const client = ['examples/echo-client.js', 'echo.sock', 'to and fro']
   const [server, answer] = await converse(t, home, 'examples/echo-server.js', client)
   t.regex(server!, /^listening on echo\.sock\nuser \d+, process \d+ connected\n$/)

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once as emitted } from 'node:events'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { stripVTControlCharacters } from 'node:util'
 import test, { type ExecutionContext } from 'ava'
 import { everyPlace, type Place, places } from './helpers.js'
 
@@ -94,7 +95,8 @@ for (const place of everyPlace) {
     const [said, complaint] = await Promise.all([text(child.stdout), text(child.stderr)])
     t.deepEqual(await exited, [1, null])
     t.is(said, 'throwing\n')
-    t.regex(complaint, /Error: nobody catches this/)
-    t.regex(complaint, /uncaught-fatal\.js:/)
+    const told = stripVTControlCharacters(complaint)
+    t.regex(told, /error: nobody catches this/i)
+    t.regex(told, /uncaught-fatal\.js:/)
   })
 }

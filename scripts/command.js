@@ -17,15 +17,15 @@ function environment(overrides) {
 }
 
 /**
- * Runs `file` in the repository's root with nothing on stdin. Never rejects: a program that cannot be started has `code` 127.
+ * Runs `file` in the repository's root, or in `cwd`, with nothing on stdin. Never rejects: a program that cannot be started has `code` 127.
  * `output` is stdout and stderr as they came; `onStdout` hears stdout's chunks; after `timeout` milliseconds everything is killed.
  */
-export function command(file, args, { env, timeout = 0, onStdout } = {}) {
+export function command(file, args, { cwd = root, env, timeout = 0, onStdout } = {}) {
   return new Promise(resolve => {
     const result = { code: 1, stdout: '', output: '' }
     // A process group of its own, so that whatever it started can be ended with it.
     const child = spawn(file, args, {
-      cwd: root,
+      cwd,
       env: environment(env),
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,

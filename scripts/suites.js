@@ -1,7 +1,8 @@
-// What `npm test` runs, in order, and how each runner's own words become counts.
+// What `npm test` and `npm run test:runtimes` run, in order, and how each runner's own words become counts.
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { command, root } from './command.js'
+import { runtimeSuites } from './runtimes.js'
 
 // Far beyond the slowest suite: only something that hangs gets here.
 const TIMEOUT = 30 * 60_000
@@ -99,19 +100,19 @@ async function runGenerated() {
   return { passed: Number(ok), failed: Number(!ok), skipped: [], output }
 }
 
-const ava = (name, args, env) => ({
-  name,
-  run: async onCount => {
-    let seen = 0
-    const onStdout = text => {
-      seen += text.match(/^(?:not )?ok \d/gm)?.length ?? 0
-      onCount(`${seen} tests`)
-    }
-    const result = await command('ava', ['--tap', ...args], { env, timeout: TIMEOUT, onStdout })
-    const passedLine = /^ok \d+ .*\n(?:# .*\n)*/gm
-    return outcome({ ...result, output: result.output.replace(passedLine, '') }, tapCounts(result.stdout))
-  },
-})
+/** Runs AVA, which `file` and `args` start, and counts on the way. */
+async function runAva(file, args, options, onCount) {
+  let seen = 0
+  const onStdout = text => {
+    seen += text.match(/^(?:not )?ok \d/gm)?.length ?? 0
+    onCount(`${seen} tests`)
+  }
+  const result = await command(file, [...args, '--tap'], { ...options, timeout: TIMEOUT, onStdout })
+  const passedLine = /^ok \d+ .*\n(?:# .*\n)*/gm
+  return outcome({ ...result, output: result.output.replace(passedLine, '') }, tapCounts(result.stdout))
+}
+
+const ava = (name, args, env) => ({ name, run: onCount => runAva('ava', args, { env }, onCount) })
 
 /** Peers that are not here are named, not passed. */
 const benchmark = (name, ...args) => ({
@@ -128,7 +129,7 @@ const benchmark = (name, ...args) => ({
 
 const hasBenchmark = existsSync(join(root, 'benchmark')) && readdirSync(join(root, 'benchmark')).length > 0
 
-export const suites = [
+const suites = [
   check('prettier', 'prettier', '--check', '--log-level', 'warn', '.'),
   check('rustfmt', 'cargo', 'fmt', '--all', '--check'),
   check('clippy', 'cargo', 'clippy', '--workspace', '--all-targets', '--quiet', '--', '-D', 'warnings'),
@@ -149,3 +150,8 @@ if (hasBenchmark)
     benchmark('peers', '--peers', '--against', 'c,racket'),
     check('report', process.execPath, 'scripts/bench-report.js', '--check'),
   )
+
+const runtimes = runtimeSuites(runAva)
+
+/** Names for several suites. */
+export const groups = { default: suites, runtimes, all: [...suites, ...runtimes] }

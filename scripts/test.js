@@ -1,20 +1,25 @@
-// `npm test`: set-up, then every suite; `npm test -- NAME...` runs only those. The last line is `N passed, N failed`.
+// `npm test`: set-up, then the checks and tests; `npm test -- NAME...` runs only those suites or groups of suites.
+// The last line is `N passed, N failed`.
 import util from 'node:util'
 import { duration, row, timed } from './progress.js'
 import { prepare, SetupError } from './setup.js'
-import { suites } from './suites.js'
+import { groups } from './suites.js'
 
 const total = { passed: 0, failed: 0 }
 const skipped = []
 const failing = []
 
 function chosenSuites(names) {
-  const known = suites.map(suite => suite.name)
+  const known = [...Object.keys(groups), ...groups.all.map(suite => suite.name)]
   const unknown = names.filter(name => !known.includes(name))
   if (unknown.length > 0) {
     throw new SetupError(`no suite is called ${unknown.join(', ')}; there are: ${known.join(', ')}`)
   }
-  return names.length === 0 ? suites : suites.filter(suite => names.includes(suite.name))
+  if (names.length === 0) return groups.default
+  const wanted = new Set(
+    names.flatMap(name => groups[name] ?? groups.all.filter(suite => suite.name === name)),
+  )
+  return [...wanted]
 }
 
 function counted(result) {

@@ -207,11 +207,14 @@ export class Engine {
     this.#inTurn = false
     this.#flush()
     if (more) this.soon()
-    else this.#rearm()
+    else if (this.#rings) void settled.then(this.#rearm)
   }
 
-  /** Everything was seen: the doorbell may ring again, unless somebody is going to look anyway. */
-  #rearm(): void {
+  /**
+   * Everything was seen: the doorbell may ring again, unless somebody is going to look anyway. With the microtasks: Deno
+   * takes the next ring before it runs them, and two turns would be one to promises.
+   */
+  readonly #rearm = (): void => {
     if (this.#rings && !this.#busyPolling.isAwake) this.raw.arm()
   }
 

@@ -79,7 +79,8 @@ export function resolvePath(path: unknown): ResolvedPath {
     return resolvePath(fileURLToPath(href))
   }
   if (types.isUint8Array(path)) {
-    const bytes = Buffer.from(path)
+    // Of a detached array Bun and Deno make no buffer, but an exception.
+    const bytes = path.length === 0 ? Buffer.alloc(0) : Buffer.from(path)
     return bytes[0] === 0 ? abstract(bytes) : pathname(bytes)
   }
   if (typeof path !== 'string') throw invalidType('path', 'a string, a file: URL or a Uint8Array', path)

@@ -18,7 +18,9 @@ async function outcomeOf(promise, finish) {
 }
 
 const actions = {
-  chdir: directory => process.chdir(directory),
+  chdir(directory) {
+    process.chdir(directory)
+  },
   become(user) {
     // The runtime's thread has to change with the main thread, so it should exist by now.
     process.setgroups([])

@@ -1,11 +1,12 @@
 // Accepts without descriptors, and says how that goes: `node listener-exhausted.js <path or @name>`.
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, openSync, writeSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
 import { abstractName, connect, listen } from '../../index.js'
 
 const argument = process.argv[2]
 const path = argument.startsWith('@') ? abstractName(argument.slice(1)) : argument
-const say = message => process.stdout.write(`${JSON.stringify(message)}\n`)
+// Synchronously, because the process ends itself.
+const say = message => writeSync(1, `${JSON.stringify(message)}\n`)
 const turn = () => new Promise(setImmediate)
 const told = text(process.stdin)
 

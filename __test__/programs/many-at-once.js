@@ -1,5 +1,6 @@
 // As many connections at once as the argument says, both ends in this process. Each sends its number and gets it back.
 // Prints how many got theirs, how many were open at once, and the descriptors on the way.
+import './settled.js'
 import { randomBytes } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { abstractName, connect, listen } from '../../index.js'

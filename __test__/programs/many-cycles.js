@@ -1,5 +1,6 @@
 // Connects, echoes and closes, as many times as the first argument says, over an abstract name or a path (the second).
 // Run with --expose-gc. Prints descriptors and memory on the way.
+import './settled.js'
 import { readdirSync } from 'node:fs'
 import { connect, listen } from '../../index.js'
 

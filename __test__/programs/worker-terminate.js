@@ -1,4 +1,5 @@
 // Terminates workers in full traffic, some at a time, and prints what is left of them.
+import './settled.js'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readdirSync, readlinkSync } from 'node:fs'
