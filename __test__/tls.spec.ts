@@ -38,7 +38,12 @@ for (const place of everyPlace) {
     const received = [collect(secureClient), collect(secureServer)]
     secureClient.end(up)
     secureServer.end(down)
-    t.deepEqual((await Promise.all(received)).map(sha256), [sha256(down), sha256(up)])
+    const [fromServer, fromClient] = await Promise.all(received)
+    t.deepEqual([fromServer!.length, fromClient!.length], [down.length, up.length])
+    t.deepEqual(
+      [fromServer, fromClient].map(bytes => sha256(bytes!)),
+      [sha256(down), sha256(up)],
+    )
     await Promise.all(closed)
     t.true(client.destroyed && server.destroyed)
     // Encrypted: more than the bytes, and none of them in the clear.
