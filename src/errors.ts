@@ -20,11 +20,18 @@ const explanations: Record<string, string> = {
   ETIMEDOUT: 'the listener had no room in time',
 }
 
-/** The error for a negative errno. */
-export function systemError(errno: number, syscall: string, address?: string): SystemError {
+/** The error for a negative errno; `explanation` is what it means here, if that is not what it usually means. */
+export function systemError(
+  errno: number,
+  syscall: string,
+  address?: string,
+  explanation?: string,
+): SystemError {
   const [code, meaning] = getSystemErrorMap().get(errno) ?? [`E${-errno}`, 'unknown error']
   const place = address === undefined ? '' : ` ${address}`
-  const error = new Error(`${syscall} ${code}: ${explanations[code] ?? meaning}${place}`) as SystemError
+  const error = new Error(
+    `${syscall} ${code}: ${explanation ?? explanations[code] ?? meaning}${place}`,
+  ) as SystemError
   error.errno = errno
   error.code = code
   error.syscall = syscall
