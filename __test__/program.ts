@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import { createInterface } from 'node:readline'
 import type { Writable } from 'node:stream'
@@ -17,12 +17,14 @@ export interface Ended {
 export class Program {
   readonly stdin: Writable
   readonly ended: Promise<Ended>
+  readonly #child: ChildProcessWithoutNullStreams
   readonly #lines: string[] = []
   readonly #news = new EventEmitter()
   #over = false
+  #read = 0
 
   constructor(t: ExecutionContext, file: string, args: readonly string[]) {
-    const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'] })
+    const child = (this.#child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'] }))
     this.stdin = child.stdin
     child.stdin.on('error', () => {})
     const errors: Buffer[] = []
@@ -41,6 +43,19 @@ export class Program {
       const { errors: complaints } = await this.ended
       if (!t.passed && complaints !== '') t.log(complaints)
     })
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+
+  /** The next line that the process prints, each once. */
+  async nextLine(): Promise<string> {
+    while (this.#read >= this.#lines.length) {
+      if (this.#over) throw new Error(`it ended after "${this.#lines.join('", "')}"`)
+      await once(this.#news, 'news')
+    }
+    return this.#lines[this.#read++]!
   }
 
   /** Resolves when the process has printed `line`. */

@@ -96,6 +96,10 @@ export async function listen(
     address === undefined
       ? adopt(own, fd!, kept, resource)
       : await bind(own, address, wish, kept, resource, keepPath(target as UnixSocketPath))
+  if (signal?.aborted) {
+    await listening.close(true)
+    throw abortError(signal)
+  }
   const listener = new UnixListener(listening)
   if (signal !== undefined) {
     const onAbort = (): void => void listener.close()
@@ -199,9 +203,8 @@ function bind(
         const claim = { request, unlinkOnClose }
         listening = new Listening(own, answer, kept, resource, path, address.display, claim)
       }
-      if (signal?.aborted) void discard(listening).then(() => reject(abortError(signal)))
-      else if (listening === undefined) reject(bindError(answer, address, wish))
-      else resolve(listening)
+      if (listening !== undefined) resolve(listening)
+      else reject(signal?.aborted ? abortError(signal) : bindError(answer, address, wish))
     }
     const request = own.request(
       number =>
@@ -219,9 +222,4 @@ function bind(
     if (request < 0) settle(request)
     else signal?.addEventListener('abort', onAbort, { once: true })
   })
-}
-
-/** For a caller who has changed their mind: what was made is unmade. */
-async function discard(listening: Listening | undefined): Promise<void> {
-  await listening?.close(true)
 }

@@ -3,6 +3,7 @@
 mod adopt;
 mod claim;
 mod file;
+mod lock;
 #[cfg(any(test, not(any(target_os = "linux", target_os = "android"))))]
 mod nursery;
 mod permissions;
@@ -74,11 +75,11 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Removes the file if it is still this socket's, then closes the socket.
+    /// Removes the file if it is still this socket's, then closes the socket. The lock may be held already.
     fn undo(self) {
         if let Some(file) = &self.file {
             // What made this necessary is the failure to report.
-            let _ = file.remove();
+            let _ = file.remove_locked();
         }
     }
 }

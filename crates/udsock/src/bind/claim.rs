@@ -1,52 +1,20 @@
 //! Taking a path at which something stands, under the lock of its directory.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use super::file::SocketFile;
-use super::{BindOptions, Bound, OnExisting, check, create, probe};
+use super::{BindOptions, Bound, OnExisting, check, create, lock, probe};
 use crate::error::errno;
 use crate::sys::Sockaddr;
 
 /// Attempts while others, who do not take the lock, change what stands at the path.
 const ATTEMPTS: u32 = 16;
-
-/// Held until it is closed.
-fn lock(directory: &Path, limit: Duration, cancelled: &AtomicBool) -> io::Result<File> {
-    let start = Instant::now();
-    // Anything but a directory is refused without opening it, which may block.
-    let directory = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(directory)?;
-    loop {
-        match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(directory),
-            Err(Errno::WOULDBLOCK | Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-        check(cancelled)?;
-        if start.elapsed() >= limit {
-            return Err(errno(libc::ETIMEDOUT));
-        }
-        sleep(Duration::from_millis(1));
-    }
-}
-
-fn directory_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) => parent,
-        None => path,
-    }
-}
 
 /// One name for all takeovers of a user in a directory, because the lock lets one work at a time: what a killed
 /// process left at it is found again.
@@ -60,7 +28,7 @@ pub(super) fn claim(path: &Path, options: &BindOptions, cancelled: &AtomicBool) 
     if options.on_existing == OnExisting::TakeOver {
         Sockaddr::of(&temporary)?;
     }
-    let _lock = lock(directory_of(path), options.lock_timeout, cancelled)?;
+    let _lock = lock::acquire(lock::directory_of(path), options.lock_timeout, || check(cancelled))?;
     for _ in 0..ATTEMPTS {
         check(cancelled)?;
         let Some(existing) = SocketFile::find(path)? else {
@@ -83,7 +51,7 @@ pub(super) fn claim(path: &Path, options: &BindOptions, cancelled: &AtomicBool) 
             if probe::is_alive(path, cancelled)? {
                 return Err(errno(libc::EADDRINUSE));
             }
-            existing.remove()?;
+            existing.remove_locked()?;
         }
     }
     Err(errno(libc::ESTALE))
@@ -99,7 +67,7 @@ fn replace(
     if let Some(left) = SocketFile::find(temporary)?
         && left.is_own_socket()
     {
-        left.remove()?;
+        left.remove_locked()?;
     }
     let bound = create(temporary, options).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => errno(libc::EEXIST),

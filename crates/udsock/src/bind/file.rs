@@ -4,8 +4,14 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::process::geteuid;
+
+use super::lock;
+
+/// For a removal, which goes on without the lock.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A file at a path, as it was when it was found there.
 ///
@@ -101,12 +107,20 @@ impl SocketFile {
 
     /// Removes the file if it still stands at the path, and says whether it did. It may block.
     ///
-    /// To be called while the socket is open: afterwards the system may give another file its inode.
+    /// It holds the lock of [`bind_with`](crate::bind_with) meanwhile, so that it cannot remove the file of one who
+    /// takes the path over in this instant; if the lock cannot be had within a second, it does without. To be called
+    /// while the socket is open: afterwards the system may give another file its inode.
     ///
     /// # Errors
     ///
     /// Those of [`state`](Self::state), and whatever `unlink` reports.
     pub fn remove(&self) -> io::Result<bool> {
+        let _lock = lock::acquire(lock::directory_of(&self.path), LOCK_TIMEOUT, || Ok(()));
+        self.remove_locked()
+    }
+
+    /// [`remove`](Self::remove), for whoever has the lock.
+    pub(super) fn remove_locked(&self) -> io::Result<bool> {
         if self.state()? != FileState::Own {
             return Ok(false);
         }
