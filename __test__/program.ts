@@ -75,6 +75,11 @@ export function start(t: ExecutionContext, name: string, args: readonly string[]
   return new Program(t, process.execPath, [...flags, `${programs}${name}`, ...args])
 }
 
+/** One of `programs/` in another language. */
+export function startFile(t: ExecutionContext, file: string, name: string, args: readonly string[]) {
+  return new Program(t, file, [`${programs}${name}`, ...args])
+}
+
 /** As `start`, behind a shell's preparations: they end with `exec "$@"`. */
 export function startBehind(t: ExecutionContext, shell: string[], name: string, args: readonly string[]) {
   return new Program(t, shell[0]!, [...shell.slice(1), process.execPath, `${programs}${name}`, ...args])

@@ -129,4 +129,7 @@ export const suites = [
   ava('interop', ['--config', 'interop/ava.config.js']),
 ]
 
+/** For `npm run test:long`: minutes, and only when asked for by name. */
+export const longSuites = [ava('long', ['--config', '__test__/long/ava.config.js'])]
+
 if (hasBenchmark) suites.push(check('bench', process.execPath, 'scripts/bench.js', '--quick'))

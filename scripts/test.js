@@ -1,20 +1,23 @@
-// `npm test`: set-up, then every suite; `npm test -- NAME...` runs only those. The last line is `N passed, N failed`.
+// `npm test`: set-up, then every suite but the long ones; `npm test -- NAME...` runs only those named, and
+// `npm test -- --all` every one. The last line is `N passed, N failed`.
 import util from 'node:util'
 import { duration, row, timed } from './progress.js'
 import { prepare, SetupError } from './setup.js'
-import { suites } from './suites.js'
+import { longSuites, suites } from './suites.js'
 
 const total = { passed: 0, failed: 0 }
 const skipped = []
 const failing = []
 
 function chosenSuites(names) {
-  const known = suites.map(suite => suite.name)
+  const every = [...suites, ...longSuites]
+  if (names.includes('--all')) return every
+  const known = every.map(suite => suite.name)
   const unknown = names.filter(name => !known.includes(name))
   if (unknown.length > 0) {
     throw new SetupError(`no suite is called ${unknown.join(', ')}; there are: ${known.join(', ')}`)
   }
-  return names.length === 0 ? suites : suites.filter(suite => names.includes(suite.name))
+  return names.length === 0 ? suites : every.filter(suite => names.includes(suite.name))
 }
 
 function counted(result) {
