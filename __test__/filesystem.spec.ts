@@ -3,6 +3,14 @@ import { directory } from './helpers.js'
 import { answer, runs, startBehind } from './program.js'
 
 const canMount = process.platform === 'linux' && runs('unshare', '-m', 'mount', '-t', 'tmpfs', 'none', '/mnt')
+/** The outcome of every way to listen where nothing stands. */
+const nothing = (code: string): Record<string, string> =>
+  Object.fromEntries(
+    ['error', 'replaceStale', 'takeOver'].flatMap(way =>
+      [undefined, 0o600, 0o777].map(mode => [`nothing, ${way}, ${mode}`, code]),
+    ),
+  )
+
 const withMounts = canMount ? test : test.skip
 if (!canMount) console.log('# full and read-only file systems: skipped, no mount namespace can be made here')
 

@@ -12,8 +12,9 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
+import { Worker } from 'node:worker_threads'
 import { connect, listen, type ListenOptions } from '../index.js'
-import { descriptors, directory, eventually, places } from './helpers.js'
+import { descriptors, directory, eventually, once, places } from './helpers.js'
 import { Program, runs, start } from './program.js'
 
 const everyWay = ['error', 'replaceStale', 'takeOver'] as const
@@ -183,6 +184,24 @@ test('a process that ends by itself, or exits, removes the file; one that is kil
     await owner.ended
     t.is(existsSync(path), how === 'kill', how)
   }
+})
+
+test('a worker that is terminated removes the file', async t => {
+  t.timeout(30_000)
+  const path = places.path(t)
+  const code = `
+    const { parentPort, workerData } = require('node:worker_threads')
+    import(workerData.entry).then(async ({ listen }) => {
+      globalThis.listener = await listen(workerData.path, { unlinkOnClose: true })
+      parentPort.postMessage('listening')
+    })
+  `
+  const entry = new URL('../index.js', import.meta.url).href
+  const worker = new Worker(code, { eval: true, workerData: { entry, path } })
+  await once(worker, 'message')
+  t.true(existsSync(path))
+  await worker.terminate()
+  t.false(existsSync(path))
 })
 
 test.serial('an abort in the midst of binding leaves nothing, and spares what others put there', async t => {

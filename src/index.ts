@@ -1,7 +1,7 @@
 export { isSupported } from './binding.js'
 export { connect, type ConnectOptions } from './connect.js'
 export { type SystemError } from './errors.js'
-export { listen, type ListenOptions } from './listen.js'
+export { type InheritedListener, listen, type ListenOptions } from './listen.js'
 export { isUnixListener, UnixListener, type WaitOptions } from './listener.js'
 export { abstractName, isUnixSocketPath, type UnixSocketPath } from './path.js'
 export { type PeerCredentials, type SocketOptions, UnixSocket } from './socket.js'
