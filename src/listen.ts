@@ -128,8 +128,14 @@ function wishOf(options: ListenOptions | undefined): Wish {
 
 /** The descriptor that the caller means; none for a path. */
 function inheritedFd(target: unknown): number | undefined {
-  if (typeof target !== 'object' || target === null || !('fd' in target)) return undefined
-  const { fd } = target
+  let fd: unknown
+  // A stranger's object may throw; then it is no path either.
+  try {
+    if (typeof target !== 'object' || target === null || !('fd' in target)) return undefined
+    fd = target.fd
+  } catch {
+    return undefined
+  }
   if (fd === undefined) throw invalidType('fd', 'a number', fd)
   validateInteger('fd', fd, 0, 2 ** 31 - 1)
   return fd

@@ -223,12 +223,17 @@ fn create_then(
     }
     rustix::net::bind(&socket, &name)?;
     let file = SocketFile::find(path)?.ok_or_else(|| errno(libc::ESTALE))?;
+    // Nobody can connect to our own file yet. If somebody took over in between, this is theirs.
+    let is_anothers = probe::listens(&name);
+    if let Ok(true) = is_anothers {
+        return Err(errno(libc::ESTALE));
+    }
     let finished = match mode {
         Some(mode) => permissions::after_bind(&file, mode),
         None => Ok(()),
     };
     let bound = Bound { socket, file: Some(file) };
-    match finished.and_then(|()| Ok(start(bound.socket.as_fd())?)) {
+    match is_anothers.and(finished).and_then(|()| Ok(start(bound.socket.as_fd())?)) {
         Ok(()) => Ok(bound),
         Err(error) => {
             bound.undo();

@@ -183,6 +183,60 @@ fn of_starters_on_a_stale_path_exactly_one_wins() {
 }
 
 #[test]
+fn a_start_that_takes_no_lock_and_one_that_does_do_not_both_win() {
+    let directory = Directory::new();
+    let address = directory.address("s");
+    for round in 0..1000 {
+        let barrier = Barrier::new(2);
+        let [plain, other] = thread::scope(|scope| {
+            [OnExisting::Error, OnExisting::ReplaceStale]
+                .map(|on_existing| {
+                    let (barrier, address) = (&barrier, &address);
+                    scope.spawn(move || {
+                        barrier.wait();
+                        start(address, on_existing)
+                    })
+                })
+                .map(|starter| starter.join().unwrap())
+        });
+        assert!(plain.is_ok() != other.is_ok(), "round {round}");
+        let winner = plain.or(other).unwrap();
+        try_connect(&address).unwrap();
+        assert!(winner.file.unwrap().remove().unwrap());
+    }
+}
+
+#[test]
+fn a_start_that_takes_no_lock_and_a_takeover_agree_on_whose_file_it_is() {
+    let directory = Directory::new();
+    let address = directory.address("s");
+    for round in 0..1000 {
+        let barrier = Barrier::new(2);
+        let [plain, taken] = thread::scope(|scope| {
+            [OnExisting::Error, OnExisting::TakeOver]
+                .map(|on_existing| {
+                    let (barrier, address) = (&barrier, &address);
+                    scope.spawn(move || {
+                        barrier.wait();
+                        start(address, on_existing)
+                    })
+                })
+                .map(|starter| starter.join().unwrap())
+        });
+        let file = taken.as_ref().unwrap().file.as_ref().unwrap();
+        assert_eq!(file.state().unwrap(), FileState::Own, "round {round}");
+        match plain {
+            Ok(plain) => assert_eq!(plain.file.unwrap().state().unwrap(), FileState::Superseded),
+            Err(error) => {
+                assert!(matches!(error.raw_os_error(), Some(libc::EADDRINUSE | libc::ESTALE)), "{error}");
+            }
+        }
+        assert!(file.remove().unwrap());
+    }
+    assert!(names(&directory).is_empty());
+}
+
+#[test]
 fn a_removal_that_races_a_start_spares_the_newcomers_file() {
     for on_existing in EVERY {
         let directory = Directory::new();

@@ -29,6 +29,11 @@ fn knock(name: &Sockaddr, kind: SocketType) -> io::Result<Result<(), Errno>> {
     }
 }
 
+/// Is there certainly a listener at `name`?
+pub(super) fn listens(name: &Sockaddr) -> io::Result<bool> {
+    Ok(matches!(knock(name, SocketType::STREAM)?, Ok(()) | Err(Errno::AGAIN)))
+}
+
 /// Does somebody listen at the socket file at `path`, or may be about to?
 pub(super) fn is_alive(path: &Path, cancelled: &AtomicBool) -> io::Result<bool> {
     let name = Sockaddr::of(path)?;
