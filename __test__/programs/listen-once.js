@@ -2,6 +2,8 @@
 import { readdirSync } from 'node:fs'
 import { listen } from '../../index.js'
 
+// So that there are permissions to add.
+process.umask(0o077)
 const [path, options] = process.argv.slice(2)
 const descriptors = () => readdirSync('/proc/self/fd').length
 // The package's own descriptors are opened by a first use.
