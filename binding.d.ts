@@ -26,8 +26,22 @@ export declare class Reactor {
   tryConnect(address: Uint8Array): number
   /** Connects, waiting for a full backlog: 0, and a `Completed` event with this request later. `timeout` in milliseconds; below 0: none. */
   connect(request: number, address: Uint8Array, timeout: number): number
-  /** Binds and listens: 0, and a `Completed` event with this request later. */
-  listen(request: number, address: Uint8Array, backlog: number): number
+  /**
+   * Binds and listens: 0, and a `Completed` event with this request later, then `Note` events until it is forgotten.
+   * `mode` below 0: none. `on_existing`: 0 error, 1 replace what is stale, 2 take over.
+   */
+  listen(request: number, address: Uint8Array, backlog: number, mode: number, onExisting: number, unlinkOnClose: boolean): number
+  /** Asks for an end of binding. The `Completed` event comes all the same, with -ECANCELED or, if it was too late, an id. */
+  cancelListen(request: number): number
+  /** Removes a listener's file if it is still its own, then closes it: 0, and a `Note` 0 of its request when that is done. */
+  closeListener(id: number, request: number): number
+  /** Removes the files of open listeners that wished it, and waits until that is done: for the end of the process. */
+  removeFiles(): number
+  /**
+   * Takes a listening descriptor of this process over: its id. After an errno that says what it is, it is as it was.
+   * -EBUSY: it is in use here already.
+   */
+  adopt(fd: number): number
   /** Gives up a request, or forgets one that was answered. */
   forget(request: number): number
   /** Would accept find a connection now? Takes nothing. */
@@ -36,6 +50,8 @@ export declare class Reactor {
   pausedFor(id: number): number
   /** The address that a connection's peer is bound to, as bytes; empty for none. */
   peerAddress(id: number): Uint8Array
+  /** The address that a socket is bound to, as bytes; empty for none. */
+  localAddress(id: number): Uint8Array
 }
 
 /** Reports an error as an uncaught exception, now, and returns: for callbacks that have no caller to throw to. */

@@ -520,11 +520,11 @@ for (const place of everyPlace) {
         type,
         `signal ${String(signal)}`,
       )
-    await t.throwsAsync(listen(path, { allowHalfOpen: 1 } as unknown as ListenOptions), type)
+    for (const name of ['allowHalfOpen', 'unlinkOnClose', 'onExisting', 'mode'])
+      for (const wish of [null, Symbol('wish')])
+        await t.throwsAsync(listen(path, { [name]: wish } as unknown as ListenOptions), type, name)
     for (const [name, wish] of Object.entries({
-      mode: 0o600,
-      onExisting: 'error',
-      unlinkOnClose: true,
+      onExisting: 'replace',
       allow: 'self',
       maxConnections: 1,
       overflow: 'drop',

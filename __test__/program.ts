@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
 import { createInterface } from 'node:readline'
 import type { Writable } from 'node:stream'
@@ -17,12 +17,14 @@ export interface Ended {
 export class Program {
   readonly stdin: Writable
   readonly ended: Promise<Ended>
+  readonly #child: ChildProcessWithoutNullStreams
   readonly #lines: string[] = []
   readonly #news = new EventEmitter()
   #over = false
+  #read = 0
 
   constructor(t: ExecutionContext, file: string, args: readonly string[]) {
-    const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'] })
+    const child = (this.#child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'] }))
     this.stdin = child.stdin
     child.stdin.on('error', () => {})
     const errors: Buffer[] = []
@@ -43,6 +45,19 @@ export class Program {
     })
   }
 
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+
+  /** The next line that the process prints, each once. */
+  async nextLine(): Promise<string> {
+    while (this.#read >= this.#lines.length) {
+      if (this.#over) throw new Error(`it ended after "${this.#lines.join('", "')}"`)
+      await once(this.#news, 'news')
+    }
+    return this.#lines[this.#read++]!
+  }
+
   /** Resolves when the process has printed `line`. */
   async prints(line: string): Promise<void> {
     while (!this.#lines.includes(line)) {
@@ -58,6 +73,11 @@ const programs = fileURLToPath(new URL('programs/', import.meta.url))
 /** One of `programs/`, in a Node process without the tests' loader. */
 export function start(t: ExecutionContext, name: string, args: readonly string[] = [], flags: string[] = []) {
   return new Program(t, process.execPath, [...flags, `${programs}${name}`, ...args])
+}
+
+/** One of `programs/` in another language. */
+export function startFile(t: ExecutionContext, file: string, name: string, args: readonly string[]) {
+  return new Program(t, file, [`${programs}${name}`, ...args])
 }
 
 /** As `start`, behind a shell's preparations: they end with `exec "$@"`. */

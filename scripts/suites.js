@@ -151,7 +151,9 @@ if (hasBenchmark)
     check('report', process.execPath, 'scripts/bench-report.js', '--check'),
   )
 
+/** Minutes each, and only when asked for by name. */
+const long = [ava('long', ['--config', '__test__/long/ava.config.js'])]
 const runtimes = runtimeSuites(runAva)
 
 /** Names for several suites. */
-export const groups = { default: suites, runtimes, all: [...suites, ...runtimes] }
+export const groups = { default: suites, long, runtimes, all: [...suites, ...long, ...runtimes] }

@@ -11,6 +11,14 @@ export const Kind = {
   writable: 4,
   acceptable: 5,
   completed: 6,
+  note: 7,
+} as const
+
+/** What the control plane has to say of a listener after it is made: Note of the crate udsock-node. */
+export const Note = {
+  closed: 0,
+  pathLost: 1,
+  superseded: 2,
 } as const
 
 /** What stands behind an id: a socket or a listener. */
@@ -40,6 +48,14 @@ const dirtyLimit = 256
 /** Id = generation * 2^21 + slot: the crate's Id::bits. */
 const slots = 2 ** 21
 
+/** Work that the control plane has been given. */
+interface Request {
+  /** Until it is answered. */
+  done: ((idOrErrno: number) => void) | undefined
+  /** For work that goes on after the answer. */
+  readonly note: ((note: number) => void) | undefined
+}
+
 const settled = Promise.resolve()
 
 /**
@@ -57,7 +73,7 @@ export class Engine {
   readonly #rings: boolean
   /** By slot. */
   readonly #endpoints: (Endpoint | undefined)[] = []
-  readonly #requests = new Map<number, (idOrErrno: number) => void>()
+  readonly #requests = new Map<number, Request>()
   #lastRequest = 0
   #lastPeer = { uid: 0, gid: 0, pid: 0 }
   readonly #dirty: (Writer | undefined)[] = []
@@ -88,6 +104,7 @@ export class Engine {
     process.on('exit', () => {
       this.#exiting = true
       for (const writer of this.#dirty) writer?.send()
+      this.reactor.removeFiles()
     })
   }
 
@@ -100,6 +117,15 @@ export class Engine {
   close(id: number): void {
     this.#endpoints[id % slots] = undefined
     if (this.raw.close(id) === 1) this.soon()
+  }
+
+  /**
+   * As `close`, but removes the file of `request`'s listener first, which may take a while: 0, and `Note.closed` follows;
+   * or a negative errno, and it is closed.
+   */
+  closeListener(id: number, request: number): number {
+    this.#endpoints[id % slots] = undefined
+    return this.reactor.closeListener(id, request)
   }
 
   /** Sends what `writer` gathered at the end of the turn, or outside one with the microtasks. */
@@ -155,23 +181,44 @@ export class Engine {
   /**
    * Hands work to the control plane. `start` gets the request's number and returns 0 or a negative errno; `done` gets an
    * id or a negative errno, later and once, unless the request is forgotten. Returns the number, or the negative errno.
+   *
+   * With `note`, a request that brought an id goes on until it is forgotten, and `note` gets the news of it.
    */
-  request(start: (request: number) => number, done: (idOrErrno: number) => void): number {
+  request(
+    start: (request: number) => number,
+    done: (idOrErrno: number) => void,
+    note?: (note: number) => void,
+  ): number {
     do this.#lastRequest = (this.#lastRequest + 1) % 2 ** 31
     while (this.#requests.has(this.#lastRequest))
     const request = this.#lastRequest
     const errno = start(request)
     if (errno < 0) return errno
-    this.#requests.set(request, done)
+    this.#requests.set(request, { done, note })
     this.hold()
     return request
   }
 
   /** Gives a request up; what it still brings is closed. */
   forget(request: number): void {
-    if (!this.#requests.delete(request)) return
+    const forgotten = this.#requests.get(request)
+    if (forgotten === undefined) return
+    this.#requests.delete(request)
     this.reactor.forget(request)
-    this.release()
+    if (forgotten.done !== undefined) this.release()
+  }
+
+  #complete(number: number, idOrErrno: number): void {
+    const request = this.#requests.get(number)
+    const done = request?.done
+    if (request === undefined || request.note === undefined || idOrErrno < 0) {
+      this.forget(number)
+    } else {
+      request.done = undefined
+      this.release()
+    }
+    if (done !== undefined) done(idOrErrno)
+    else if (idOrErrno >= 0) this.close(idOrErrno)
   }
 
   /** A copy of bytes in the scratch memory, which its reader owns. */
@@ -241,11 +288,9 @@ export class Engine {
 
   #dispatch(subject: number, kind: number, value: number, detail: number): void {
     if (kind === Kind.completed) {
-      const idOrErrno = value < 0 ? value : (detail >>> 0) * slots + value
-      const done = this.#requests.get(subject)
-      this.forget(subject)
-      if (done !== undefined) done(idOrErrno)
-      else if (idOrErrno >= 0) this.close(idOrErrno)
+      this.#complete(subject, value < 0 ? value : (detail >>> 0) * slots + value)
+    } else if (kind === Kind.note) {
+      this.#requests.get(subject)?.note?.(value)
     } else {
       this.#endpoints[subject]?.onEvent(kind, value, detail)
     }

@@ -1,3 +1,4 @@
+import { constants } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
 
 /** An error that names what failed, in the shape that Node's own errors have. */
@@ -20,11 +21,24 @@ const explanations: Record<string, string> = {
   ETIMEDOUT: 'the listener had no room in time',
 }
 
-/** The error for a negative errno. */
-export function systemError(errno: number, syscall: string, address?: string): SystemError {
-  const [code, meaning] = getSystemErrorMap().get(errno) ?? [`E${-errno}`, 'unknown error']
+/** The name of an errno that libuv does not know, such as ESTALE. */
+function nameOf(number: number): string {
+  const known = Object.entries(constants.errno).find(([, value]) => value === number)
+  return known?.[0] ?? `E${number}`
+}
+
+/** The error for a negative errno; `explanation` is what it means here, if that is not what it usually means. */
+export function systemError(
+  errno: number,
+  syscall: string,
+  address?: string,
+  explanation?: string,
+): SystemError {
+  const [code, meaning] = getSystemErrorMap().get(errno) ?? [nameOf(-errno), 'the system reports an error']
   const place = address === undefined ? '' : ` ${address}`
-  const error = new Error(`${syscall} ${code}: ${explanations[code] ?? meaning}${place}`) as SystemError
+  const error = new Error(
+    `${syscall} ${code}: ${explanation ?? explanations[code] ?? meaning}${place}`,
+  ) as SystemError
   error.errno = errno
   error.code = code
   error.syscall = syscall

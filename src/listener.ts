@@ -2,7 +2,7 @@ import { AsyncResource } from 'node:async_hooks'
 import { EventEmitter } from 'node:events'
 import { constants } from 'node:os'
 import { INTERNAL } from './binding.js'
-import { type Endpoint, type Engine } from './engine.js'
+import { type Endpoint, type Engine, Note } from './engine.js'
 import { abortError, illegalConstructor, internalError, listenerClosed, systemError } from './errors.js'
 import { type UnixSocketPath } from './path.js'
 import { Connection, type SocketOptions } from './connection.js'
@@ -19,6 +19,12 @@ interface Waiter<T> {
   reject(error: Error): void
 }
 
+/** What a listener that was bound here has of its path. */
+interface Claim {
+  readonly request: number
+  readonly unlinkOnClose: boolean
+}
+
 /** What the package makes a listener of; nobody else can. */
 export class Listening {
   readonly engine: Engine
@@ -27,6 +33,11 @@ export class Listening {
   readonly resource: AsyncResource
   readonly path: UnixSocketPath
   readonly display: string
+  /** None for an inherited one. */
+  readonly #claim: Claim | undefined
+  /** Hears what becomes of the path. */
+  onPathNote: (note: number) => void = () => {}
+  #onClosed = (): void => {}
 
   constructor(
     engine: Engine,
@@ -35,6 +46,7 @@ export class Listening {
     resource: AsyncResource,
     path: UnixSocketPath,
     display: string,
+    claim?: Claim,
   ) {
     this.engine = engine
     this.id = id
@@ -42,6 +54,29 @@ export class Listening {
     this.resource = resource
     this.path = path
     this.display = display
+    this.#claim = claim
+  }
+
+  /** What the control plane has to say of it. */
+  onNote(note: number): void {
+    if (note === Note.closed) this.#onClosed()
+    else this.onPathNote(note)
+  }
+
+  /** Closes the descriptor, after removing the file if that is to be and it is still its own; keeps the process alive for that. */
+  async close(unlink = this.#claim?.unlinkOnClose): Promise<void> {
+    const { engine, id } = this
+    const claim = this.#claim
+    if (claim === undefined || unlink !== true) {
+      engine.close(id)
+    } else if (engine.closeListener(id, claim.request) >= 0) {
+      engine.hold()
+      await new Promise<void>(resolve => {
+        this.#onClosed = resolve
+      })
+      engine.release()
+    }
+    if (claim !== undefined) engine.forget(claim.request)
   }
 }
 
@@ -50,12 +85,22 @@ const { EMFILE, ENFILE, ENOBUFS, ENOMEM } = constants.errno
 const shortages: ReadonlySet<number> = new Set([-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM])
 /** Accepts in a row before the event loop has its turn. */
 const acceptsPerTurn = 64
+/** Milliseconds for which a superseded listener goes on at least: clients may still have found its file. */
+const farewell = 1000
+/** Milliseconds between looks at a superseded listener's queue. */
+const farewellInterval = 50
 const brand = Symbol.for('udsock.UnixListener')
 
 /**
  * A listening socket, pull-style: a connection leaves the kernel's queue when somebody asks for it. `listen()` makes it.
  *
- * Emits 'close'.
+ * Emits, within a second:
+ * - 'superseded': another listener of the same user has taken the path ('takeOver'). This one goes on for at least a
+ *   second and until the kernel's queue is empty, and closes; the other one's file is left alone.
+ * - 'pathlost': the file was removed, or replaced by something else. No client finds this listener by its path any more; it
+ *   serves on.
+ *
+ * And 'close', once it is closed. None of the first two for abstract names and inherited listeners.
  */
 export class UnixListener
   extends EventEmitter
@@ -69,6 +114,8 @@ export class UnixListener
   /** Accepts since the event loop last ran. */
   #burst = 0
   #retry: NodeJS.Immediate | NodeJS.Timeout | undefined
+  #farewell: NodeJS.Timeout | undefined
+  #closing: Promise<void> | undefined
   readonly [brand] = true
 
   /** @internal */
@@ -78,9 +125,10 @@ export class UnixListener
     this.#listening = listening
     listening.engine.attach(listening.id, this)
     listening.engine.hold()
+    listening.onPathNote = this.#onPathNote
   }
 
-  /** What `listen()` was given. */
+  /** What `listen()` was given; of an inherited listener, what it is bound to. */
   get path(): UnixSocketPath {
     return this.#listening.path
   }
@@ -143,21 +191,29 @@ export class UnixListener
   }
 
   /**
-   * Stops listening, at once: pending `accept()` calls reject with ERR_LISTENER_CLOSED, `ready()` resolves, accepted
-   * connections live on, and the file stays. Idempotent.
+   * Stops listening, at once: pending `accept()` calls reject with ERR_LISTENER_CLOSED, `ready()` resolves, and accepted
+   * connections live on. Idempotent. Resolves when the descriptor is closed.
+   *
+   * With `unlinkOnClose` the file is removed first, if it is still this listener's own; what cannot be removed stays.
+   * The same happens when the process exits without closing the listener, though not when it is killed.
    */
-  async close(): Promise<void> {
-    if (!this.#open) return
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  async #close(): Promise<void> {
     this.unref()
     this.#open = false
-    const { engine, id, display } = this.#listening
-    engine.close(id)
+    const { display, resource } = this.#listening
+    const closed = this.#listening.close()
     this.#cancelRetry()
+    clearTimeout(this.#farewell)
     for (const waiter of this.#accepts) waiter.reject(listenerClosed(display))
     for (const waiter of this.#readies) waiter.resolve()
     this.#accepts.clear()
     this.#readies.clear()
-    process.nextTick(() => this.#listening.resource.runInAsyncScope(() => this.emit('close')))
+    await closed
+    process.nextTick(() => resource.runInAsyncScope(() => this.emit('close')))
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -188,6 +244,21 @@ export class UnixListener
     this.#cancelRetry()
     if (this.#listening.engine.isForListener) this.#serveInContext()
     else this.#retryAfter(0)
+  }
+
+  readonly #onPathNote = (note: number): void => {
+    if (!this.#open) return
+    if (note === Note.superseded) this.#closeWhenEmpty(farewell)
+    const event = note === Note.superseded ? 'superseded' : 'pathlost'
+    this.#listening.resource.runInAsyncScope(() => this.emit(event))
+  }
+
+  /** Closes once nothing waits in the kernel's queue, looking after so many milliseconds for the first time. */
+  #closeWhenEmpty(milliseconds: number): void {
+    this.#farewell = setTimeout(() => {
+      if (this.#isAcceptable()) this.#closeWhenEmpty(farewellInterval)
+      else void this.close()
+    }, milliseconds).unref()
   }
 
   readonly #serveInContext = (): void => {

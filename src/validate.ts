@@ -45,6 +45,16 @@ export function validateInteger(
   }
 }
 
+export function validateOneOf<T extends string>(
+  name: string,
+  value: unknown,
+  known: readonly T[],
+): asserts value is T | undefined {
+  if (value === undefined) return
+  if (typeof value !== 'string') throw invalidType(name, 'a string', value)
+  if (!known.includes(value as T)) throw invalidValue(name, `it is none of '${known.join("', '")}'`)
+}
+
 /** Milliseconds; Infinity is no limit. */
 export function validateMilliseconds(name: string, value: unknown): asserts value is number | undefined {
   if (value === undefined) return

@@ -2,15 +2,15 @@
 //! outlives every environment. What it finds goes into the mailbox of the reactor that asked.
 
 use std::collections::HashMap;
-use std::future::Future;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
-use udsock::Address;
-use udsock_reactor::{Arrival, Errno, Mailbox, Role};
+use udsock::{Address, BindOptions, Bound, FileState, SocketFile};
+use udsock_reactor::{Answer, Arrival, Errno, Mailbox, Role};
 
 static RUNTIME: Mutex<Option<Handle>> = Mutex::new(None);
 
@@ -38,10 +38,59 @@ fn errno(error: std::io::Error) -> Errno {
     Errno::from_io_error(&error).unwrap_or(Errno::IO)
 }
 
-/// What this environment waits for. Dropping it gives everything up.
+/// How often a listener's path is looked at.
+const WATCH_INTERVAL: Duration = Duration::from_millis(500);
+
+/// What the notes of a listener's request say.
+#[derive(Clone, Copy)]
+enum Note {
+    /// It is closed, and its file removed if that was still its own.
+    Closed = 0,
+    /// Its file is gone from the path, or something else stands there.
+    PathLost = 1,
+    /// Another listener of the same user has taken the path.
+    Superseded = 2,
+}
+
+/// A listener's claim on a path. The environment's thread, its binding and its watching share it.
+struct Claim {
+    cancelled: AtomicBool,
+    unlink_on_close: bool,
+    /// Locked while it is removed, so that it is removed once.
+    file: Mutex<Option<SocketFile>>,
+}
+
+impl Claim {
+    fn bind(&self, address: &Address, options: &BindOptions) -> std::io::Result<OwnedFd> {
+        let Bound { socket, file } = udsock::bind_with(address, options, &self.cancelled)?;
+        *self.file.lock().unwrap_or_else(PoisonError::into_inner) = file;
+        Ok(socket)
+    }
+
+    fn file(&self) -> Option<SocketFile> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Removes the file if it is still the listener's own. May block; the socket must be open.
+    fn remove(&self) {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = file.take() {
+            // What cannot be removed stays; closing goes on.
+            let _ = file.remove();
+        }
+    }
+}
+
+struct Running {
+    task: AbortHandle,
+    /// A listener's.
+    claim: Option<Arc<Claim>>,
+}
+
+/// What this environment waits for, and the listeners whose paths are watched for it. Dropping it gives everything up.
 pub(crate) struct Requests {
     mailbox: Arc<Mailbox>,
-    running: HashMap<u32, AbortHandle>,
+    running: HashMap<u32, Running>,
 }
 
 impl Requests {
@@ -58,33 +107,15 @@ impl Requests {
     ) -> Result<(), Errno> {
         // A timeout beyond what the clock can name is none.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        // Its place in the queue is taken here: newcomers of this thread stand behind it.
-        self.run(request, Role::Connection, udsock::connect_in_turn(address, deadline))
-    }
-
-    /// Binds and listens: on a thread that may block, because a file system may.
-    pub(crate) fn listen(&mut self, request: u32, address: Address, backlog: i32) -> Result<(), Errno> {
-        self.run(request, Role::Listener, async move {
-            tokio::task::spawn_blocking(move || udsock::bind(&address, backlog))
-                .await
-                .unwrap_or_else(|_| Err(Errno::IO.into()))
-        })
-    }
-
-    fn run(
-        &mut self,
-        request: u32,
-        role: Role,
-        work: impl Future<Output = std::io::Result<OwnedFd>> + Send + 'static,
-    ) -> Result<(), Errno> {
         let mailbox = Arc::clone(&self.mailbox);
         let runtime = runtime()?;
-        let task = runtime.spawn(work);
-        self.running.insert(request, task.abort_handle());
+        // Its place in the queue is taken here: newcomers of this thread stand behind it.
+        let task = runtime.spawn(udsock::connect_in_turn(address, deadline));
+        self.running.insert(request, Running { task: task.abort_handle(), claim: None });
         // Apart, so that a panic of the work is an answer too.
         runtime.spawn(async move {
             let outcome = match task.await {
-                Ok(outcome) => outcome.map(|fd| (fd, role)).map_err(errno),
+                Ok(outcome) => outcome.map(|fd| Answer::Socket(fd, Role::Connection)).map_err(errno),
                 Err(error) if error.is_cancelled() => return,
                 Err(_) => Err(Errno::NOTRECOVERABLE),
             };
@@ -93,9 +124,81 @@ impl Requests {
         Ok(())
     }
 
+    /// Binds and listens: on a thread that may block, because a file system may. Then watches the path until the request
+    /// is forgotten.
+    pub(crate) fn listen(
+        &mut self,
+        request: u32,
+        address: Address,
+        options: BindOptions,
+        unlink_on_close: bool,
+    ) -> Result<(), Errno> {
+        let mailbox = Arc::clone(&self.mailbox);
+        let cancelled = AtomicBool::new(false);
+        let claim = Arc::new(Claim { cancelled, unlink_on_close, file: Mutex::new(None) });
+        let shared = Arc::clone(&claim);
+        let task = runtime()?.spawn(async move {
+            let binding = Arc::clone(&claim);
+            let outcome = match tokio::task::spawn_blocking(move || binding.bind(&address, &options)).await {
+                Ok(outcome) => outcome.map(|fd| Answer::Socket(fd, Role::Listener)).map_err(errno),
+                Err(_) => Err(Errno::NOTRECOVERABLE),
+            };
+            deliver(&mailbox, Arrival { request, outcome }).await;
+            if let Some(file) = claim.file() {
+                watch(file, &mailbox, request).await;
+            }
+        });
+        self.running.insert(request, Running { task: task.abort_handle(), claim: Some(shared) });
+        Ok(())
+    }
+
+    /// Asks the binding of a listener to end; its answer comes all the same.
+    pub(crate) fn cancel(&self, request: u32) {
+        if let Some(Running { claim: Some(claim), .. }) = self.running.get(&request) {
+            claim.cancelled.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Removes a listener's file if it is still its own, and only then closes the listener: on a thread that may block. A
+    /// note says when that is done.
+    ///
+    /// # Errors
+    ///
+    /// EBADF when the request is no listener's; its descriptor is closed.
+    pub(crate) fn retire(&mut self, request: u32, socket: OwnedFd) -> Result<(), Errno> {
+        let mailbox = Arc::clone(&self.mailbox);
+        let Some(Running { task, claim: Some(claim) }) = self.running.get_mut(&request) else {
+            return Err(Errno::BADF);
+        };
+        task.abort();
+        let claim = Arc::clone(claim);
+        *task = runtime()?
+            .spawn(async move {
+                let closing = tokio::task::spawn_blocking(move || {
+                    claim.remove();
+                    drop(socket);
+                    udsock::descriptor_closed();
+                });
+                // A panic has closed it, too.
+                let _ = closing.await;
+                note(&mailbox, request, Note::Closed).await;
+            })
+            .abort_handle();
+        Ok(())
+    }
+
+    /// Removes the files of the listeners that wished it, when nobody is left who could wait: blocks.
+    pub(crate) fn remove_files(&self) {
+        for claim in self.running.values().filter_map(|running| running.claim.as_ref()) {
+            if claim.unlink_on_close {
+                claim.remove();
+            }
+        }
+    }
+
     /// Gives a request up, or forgets one that was answered.
     pub(crate) fn forget(&mut self, request: u32) {
-        if let Some(task) = self.running.remove(&request) {
+        if let Some(Running { task, .. }) = self.running.remove(&request) {
             task.abort();
         }
     }
@@ -103,10 +206,35 @@ impl Requests {
 
 impl Drop for Requests {
     fn drop(&mut self) {
-        for task in self.running.values() {
+        for Running { task, claim } in self.running.values() {
             task.abort();
+            if let Some(claim) = claim {
+                claim.cancelled.store(true, Ordering::Relaxed);
+            }
         }
+        self.remove_files();
     }
+}
+
+/// Tells what becomes of a listener's path, until another listener has it.
+async fn watch(file: SocketFile, mailbox: &Mailbox, request: u32) {
+    let mut last = FileState::Own;
+    loop {
+        tokio::time::sleep(WATCH_INTERVAL).await;
+        let asked = file.clone();
+        // What cannot be known now is no news.
+        let Ok(Ok(state)) = tokio::task::spawn_blocking(move || asked.state()).await else { continue };
+        match state {
+            FileState::Superseded => return note(mailbox, request, Note::Superseded).await,
+            FileState::Lost if last != state => note(mailbox, request, Note::PathLost).await,
+            FileState::Lost | FileState::Own => {}
+        }
+        last = state;
+    }
+}
+
+async fn note(mailbox: &Mailbox, request: u32, note: Note) {
+    deliver(mailbox, Arrival { request, outcome: Ok(Answer::Note(note as i32)) }).await;
 }
 
 /// Waits for room. Cancel safe: an arrival that was not delivered is dropped, and with it its descriptor.

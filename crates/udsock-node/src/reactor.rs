@@ -11,10 +11,10 @@ use napi::bindgen_prelude::{JsValue, Object, Uint8Array, Unknown};
 use napi::{Env, sys};
 use napi_derive::napi;
 use std::ffi::c_void;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
-use udsock::Address;
+use udsock::{Address, BindOptions, OnExisting};
 use udsock_reactor::{Errno, Id};
 
 /// The environment's reactor. Numbers below 0 are negative errnos throughout; the engine makes errors of them.
@@ -33,6 +33,11 @@ fn io_errno(error: std::io::Error) -> Errno {
 
 fn code(result: Result<(), Errno>) -> i32 {
     result.map_or_else(|errno| -errno.raw_os_error(), |()| 0)
+}
+
+fn id_or_errno(result: Result<Id, Errno>) -> f64 {
+    // An id is below 2^53.
+    result.map_or_else(|errno| f64::from(-errno.raw_os_error()), |id| id.bits() as f64)
 }
 
 #[napi]
@@ -107,11 +112,7 @@ impl Reactor {
             let fd = udsock::try_connect(&address).map_err(io_errno)?;
             open.reactor.add(fd, udsock_reactor::Role::Connection)
         });
-        match connected {
-            // An id is below 2^53.
-            Ok(id) => id.bits() as f64,
-            Err(errno) => f64::from(-errno.raw_os_error()),
-        }
+        id_or_errno(connected)
     }
 
     /// Connects, waiting for a full backlog: 0, and a `Completed` event with this request later. `timeout` in milliseconds; below 0: none.
@@ -123,10 +124,87 @@ impl Reactor {
         }))
     }
 
-    /// Binds and listens: 0, and a `Completed` event with this request later.
+    /// Binds and listens: 0, and a `Completed` event with this request later, then `Note` events until it is forgotten.
+    /// `mode` below 0: none. `on_existing`: 0 error, 1 replace what is stale, 2 take over.
     #[napi(catch_unwind)]
-    pub fn listen(&self, request: u32, address: Uint8Array, backlog: i32) -> i32 {
-        code(self.environment.with(|open| open.requests.listen(request, decode(&address)?, backlog)))
+    pub fn listen(
+        &self,
+        request: u32,
+        address: Uint8Array,
+        backlog: i32,
+        mode: i32,
+        on_existing: u32,
+        unlink_on_close: bool,
+    ) -> i32 {
+        let options = BindOptions {
+            mode: u32::try_from(mode).ok(),
+            on_existing: match on_existing {
+                0 => OnExisting::Error,
+                1 => OnExisting::ReplaceStale,
+                _ => OnExisting::TakeOver,
+            },
+            ..BindOptions::new(backlog)
+        };
+        code(
+            self.environment
+                .with(|open| open.requests.listen(request, decode(&address)?, options, unlink_on_close)),
+        )
+    }
+
+    /// Asks for an end of binding. The `Completed` event comes all the same, with -ECANCELED or, if it was too late, an id.
+    #[napi(catch_unwind)]
+    pub fn cancel_listen(&self, request: u32) -> i32 {
+        code(self.environment.with(|open| {
+            open.requests.cancel(request);
+            Ok(())
+        }))
+    }
+
+    /// Removes a listener's file if it is still its own, then closes it: 0, and a `Note` 0 of its request when that is done.
+    #[napi(catch_unwind)]
+    pub fn close_listener(&self, id: f64, request: u32) -> i32 {
+        code(self.environment.with(|open| {
+            let socket = open.reactor.release(Id::from_bits(id as u64))?;
+            open.requests.retire(request, socket)
+        }))
+    }
+
+    /// Removes the files of open listeners that wished it, and waits until that is done: for the end of the process.
+    #[napi(catch_unwind)]
+    pub fn remove_files(&self) -> i32 {
+        code(self.environment.with(|open| {
+            open.requests.remove_files();
+            Ok(())
+        }))
+    }
+
+    /// Takes a listening descriptor of this process over: its id. After an errno that says what it is, it is as it was.
+    /// -EBUSY: it is in use here already.
+    #[napi(catch_unwind)]
+    pub fn adopt(&self, fd: i32) -> f64 {
+        let adopted = self.environment.with(|open| {
+            if fd < 0 {
+                return Err(Errno::BADF);
+            }
+            if open.reactor.has_fd(fd) {
+                return Err(Errno::BUSY);
+            }
+            // SAFETY: borrowed for these questions alone, which no JavaScript can interrupt; a number that is no open
+            // descriptor is answered with EBADF.
+            udsock::inspect(unsafe { BorrowedFd::borrow_raw(fd) }).map_err(io_errno)?;
+            // SAFETY: it is open, and a listening socket. That nothing else in the process owns it is what the caller of
+            // `listen({ fd })` promises, as with node:net; the reactor does not.
+            let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+            match udsock::adopt(socket) {
+                Ok(socket) => open.reactor.add(socket, udsock_reactor::Role::Listener),
+                Err((socket, error)) => {
+                    // It stays the caller's.
+                    let _ = socket.into_raw_fd();
+                    Err(io_errno(error))
+                }
+            }
+        });
+        id_or_errno(adopted)
     }
 
     /// Gives up a request, or forgets one that was answered.
@@ -155,9 +233,21 @@ impl Reactor {
     /// The address that a connection's peer is bound to, as bytes; empty for none.
     #[napi(catch_unwind)]
     pub fn peer_address(&self, id: f64) -> Uint8Array {
+        self.address(id, |fd| Address::peer(fd))
+    }
+
+    /// The address that a socket is bound to, as bytes; empty for none.
+    #[napi(catch_unwind)]
+    pub fn local_address(&self, id: f64) -> Uint8Array {
+        self.address(id, |fd| Address::local(fd))
+    }
+}
+
+impl Reactor {
+    fn address(&self, id: f64, ask: fn(BorrowedFd<'_>) -> std::io::Result<Address>) -> Uint8Array {
         let address = self.environment.with(|open| {
             let fd = open.reactor.fd(Id::from_bits(id as u64))?;
-            Address::peer(fd).map_err(io_errno)
+            ask(fd).map_err(io_errno)
         });
         address.map_or_else(
             |_| Uint8Array::new(Vec::new()),

@@ -4,11 +4,12 @@
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Event {
-    /// The socket's slot; for `Completed`, the request.
+    /// The socket's slot; for `Completed` and `Note`, the request.
     pub subject: u32,
     /// What happened.
     pub kind: EventKind,
     /// `Data`: bytes, at least 1. `Error`: the errno, positive. `Completed`: the new socket's slot, or the negative errno.
+    /// `Note`: its number.
     pub value: i32,
     /// `Data`: where the bytes begin in the scratch memory. `Completed`: the new socket's generation.
     pub detail: u32,
@@ -33,6 +34,8 @@ pub enum EventKind {
     Acceptable = 5,
     /// Another thread answered a request.
     Completed = 6,
+    /// Another thread has news of a request.
+    Note = 7,
 }
 
 /// The places of a ring and how many of them are taken.

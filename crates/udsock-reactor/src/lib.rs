@@ -22,7 +22,7 @@ mod table;
 
 pub use event::{Event, EventKind};
 pub use id::Id;
-pub use mailbox::{Arrival, Mailbox};
+pub use mailbox::{Answer, Arrival, Mailbox};
 pub use reactor::{Destination, Polled, Reactor, Role};
 pub use rustix::io::Errno;
 pub use rustix::net::Shutdown;

@@ -7,13 +7,22 @@ use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The answer to a request that another thread worked on.
+/// What another thread has to say of a request.
 #[derive(Debug)]
 pub struct Arrival {
     /// Whatever the owner of the reactor called its request.
     pub request: u32,
-    /// A descriptor that joins the reactor in this role, or why there is none.
-    pub outcome: Result<(OwnedFd, Role), Errno>,
+    /// The answer, or why there is none.
+    pub outcome: Result<Answer, Errno>,
+}
+
+/// What a request brought.
+#[derive(Debug)]
+pub enum Answer {
+    /// A descriptor that joins the reactor in this role.
+    Socket(OwnedFd, Role),
+    /// A number whose meaning is a matter of the two ends; a request may have any number of them.
+    Note(i32),
 }
 
 /// A bounded queue into a reactor, for any thread. Its arrivals come out of [`Reactor::poll`](crate::Reactor::poll).

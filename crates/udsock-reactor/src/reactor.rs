@@ -5,14 +5,14 @@ use crate::event::Ring;
 use crate::listener::Listener;
 use crate::streak::Streak;
 use crate::table::Table;
-use crate::{Arrival, Event, EventKind, Id, Mailbox, stream};
+use crate::{Answer, Arrival, Event, EventKind, Id, Mailbox, stream};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use rustix::io::Errno;
 use rustix::net::Shutdown;
 use std::collections::VecDeque;
 use std::io::IoSlice;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -176,6 +176,25 @@ impl Reactor {
         self.sockets.get(id).map(Socket::fd).ok_or(Errno::BADF)
     }
 
+    /// Is the descriptor of this number one of the reactor's? Such a one must not be added again.
+    pub fn has_fd(&self, fd: RawFd) -> bool {
+        self.sockets.iter().any(|socket| socket.fd().as_raw_fd() == fd)
+    }
+
+    /// Gives a listener back, open, for somebody who may block before closing it. No event of it follows.
+    ///
+    /// # Errors
+    ///
+    /// EBADF when the id names no open listener.
+    pub fn release(&mut self, id: Id) -> Result<OwnedFd, Errno> {
+        let fd = self.listener(id)?.fd.as_raw_fd();
+        self.poll.registry().deregister(&mut SourceFd(&fd)).map_err(errno)?;
+        match self.sockets.remove(id) {
+            Some(Socket::Listener(listener)) => Ok(listener.fd),
+            _ => Err(Errno::BADF),
+        }
+    }
+
     fn connection(&mut self, id: Id) -> Result<&mut Connection, Errno> {
         match self.sockets.get_mut(id) {
             Some(Socket::Connection(connection)) => Ok(connection),
@@ -248,7 +267,7 @@ impl Reactor {
     }
 
     /// Writable is watched only while somebody waits for it: AF_UNIX reports it each time the peer reads.
-    fn watch(&self, fd: std::os::fd::RawFd, id: Id, interest: Interest) -> Result<(), Errno> {
+    fn watch(&self, fd: RawFd, id: Id, interest: Interest) -> Result<(), Errno> {
         self.poll.registry().reregister(&mut SourceFd(&fd), id.token(), interest).map_err(errno)
     }
 
@@ -471,7 +490,15 @@ impl Reactor {
                 return false;
             };
             self.has_mail = waiting;
-            match outcome.and_then(|(fd, role)| self.add(fd, role)) {
+            let added = match outcome {
+                Ok(Answer::Note(note)) => {
+                    ring.push(request, EventKind::Note, note, 0);
+                    continue;
+                }
+                Ok(Answer::Socket(fd, role)) => self.add(fd, role),
+                Err(errno) => Err(errno),
+            };
+            match added {
                 // A slot number is below 2^21.
                 Ok(id) => ring.push(request, EventKind::Completed, id.slot as i32, id.generation),
                 Err(errno) => ring.push(request, EventKind::Completed, -errno.raw_os_error(), 0),

@@ -50,6 +50,10 @@ impl<T> Table<T> {
         slot.tenant.as_mut().filter(|_| slot.generation == id.generation)
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.slots.iter().filter_map(|slot| slot.tenant.as_ref())
+    }
+
     pub(crate) fn remove(&mut self, id: Id) -> Option<T> {
         let slot = self.slots.get_mut(id.slot as usize)?;
         if slot.generation != id.generation {

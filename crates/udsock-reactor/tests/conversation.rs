@@ -7,7 +7,7 @@ mod bench;
 
 use bench::{Bench, pair, put};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use udsock_reactor::{Arrival, Destination, Event, EventKind, Id, Role};
+use udsock_reactor::{Answer, Arrival, Destination, Event, EventKind, Id, Role};
 
 /// Has `peer` speak often enough to be expected.
 fn converse(bench: &mut Bench, id: Id, peer: &std::os::fd::OwnedFd) {
@@ -57,7 +57,7 @@ fn an_arrival_is_heard_while_the_conversation_goes_on() {
     let mut bench = Bench::new();
     let (id, peer) = bench.connection();
     converse(&mut bench, id, &peer);
-    let arrival = Arrival { request: 7, outcome: Ok((pair().0, Role::Connection)) };
+    let arrival = Arrival { request: 7, outcome: Ok(Answer::Socket(pair().0, Role::Connection)) };
     bench.reactor.mailbox().deliver(arrival).unwrap();
     let heard = (0..20).any(|_| {
         put(&peer, b"on");

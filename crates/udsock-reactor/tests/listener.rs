@@ -6,7 +6,7 @@
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, connect, listen, socket_with,
 };
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 use udsock_reactor::{Destination, Errno, Event, EventKind, Id, Reactor, Role};
 
@@ -147,4 +147,21 @@ fn without_descriptors_a_listener_pauses_and_goes_on_when_one_closes() {
     while rustix::io::fcntl_dupfd_cloexec(reactor.fd(id).unwrap(), 0).map(std::mem::forget).is_ok() {}
     assert_eq!(reactor.accept(id), Err(Errno::AGAIN));
     assert_eq!(reactor.paused_for(id), Ok(None));
+}
+
+#[test]
+fn a_listener_that_is_released_goes_on_listening_without_the_reactor() {
+    let mut reactor = Reactor::new().unwrap();
+    let (fd, address) = listener("release");
+    let number = fd.as_raw_fd();
+    assert!(!reactor.has_fd(number));
+    let id = reactor.add(fd, Role::Listener).unwrap();
+    assert!(reactor.has_fd(number));
+    let released = reactor.release(id).unwrap();
+    assert_eq!(released.as_raw_fd(), number);
+    assert!(!reactor.has_fd(number));
+    assert!(matches!(reactor.release(id), Err(Errno::BADF)));
+    let _client = client(&address);
+    assert_eq!(poll(&mut reactor), []);
+    rustix::net::accept(&released).unwrap();
 }

@@ -7,7 +7,7 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use std::io::IoSlice;
 use std::os::fd::OwnedFd;
 use udsock_reactor::{
-    Arrival, Destination, Errno, Event, EventKind, Id, Mailbox, Polled, Reactor, Role, Shutdown,
+    Answer, Arrival, Destination, Errno, Event, EventKind, Id, Mailbox, Polled, Reactor, Role, Shutdown,
 };
 
 mod bench;
@@ -355,7 +355,7 @@ fn arrivals_from_another_thread_join_the_reactor() {
     let mailbox = bench.reactor.mailbox();
     let (ours, theirs) = pair();
     std::thread::spawn(move || {
-        let outcome = Ok((ours, Role::Connection));
+        let outcome = Ok(Answer::Socket(ours, Role::Connection));
         assert!(mailbox.deliver(Arrival { request: 7, outcome }).is_ok());
         assert!(mailbox.deliver(Arrival { request: 8, outcome: Err(Errno::CONNREFUSED) }).is_ok());
     })
@@ -372,6 +372,18 @@ fn arrivals_from_another_thread_join_the_reactor() {
 }
 
 #[test]
+fn notes_come_in_the_order_in_which_they_were_delivered() {
+    let mut bench = Bench::new();
+    let mailbox = bench.reactor.mailbox();
+    for note in [3, -4] {
+        assert!(mailbox.deliver(Arrival { request: 9, outcome: Ok(Answer::Note(note)) }).is_ok());
+    }
+    let (events, more) = bench.poll();
+    let seen: Vec<_> = events.iter().map(|event| (event.subject, event.kind, event.value)).collect();
+    assert_eq!((seen, more), (vec![(9, EventKind::Note, 3), (9, EventKind::Note, -4)], false));
+}
+
+#[test]
 fn a_full_mailbox_gives_back_and_a_closed_one_closes_what_comes() {
     let mut bench = Bench::new();
     let mailbox = bench.reactor.mailbox();
@@ -379,7 +391,9 @@ fn a_full_mailbox_gives_back_and_a_closed_one_closes_what_comes() {
         assert!(mailbox.deliver(Arrival { request, outcome: Err(Errno::PERM) }).is_ok());
     }
     let (ours, theirs) = pair();
-    let refused = mailbox.deliver(Arrival { request: 1, outcome: Ok((ours, Role::Connection)) }).unwrap_err();
+    let refused = mailbox
+        .deliver(Arrival { request: 1, outcome: Ok(Answer::Socket(ours, Role::Connection)) })
+        .unwrap_err();
     let mut requests = Vec::new();
     loop {
         let (events, more) = bench.poll();

@@ -2,12 +2,14 @@
 //!
 //! * [`Address`]: every address the platform has, valid by construction, byte for byte.
 //! * [`connect`]: connects, and waits its turn when the listener's backlog is full.
+//! * [`bind_with`]: listens with an exact mode, in the place of what is stale, or of a live listener that is
+//!   replaced without a gap; [`SocketFile`] tells whether the path is still its own.
 //! * [`Listener`]: a cancel-safe [`accept`](Listener::accept) that outlives exhausted descriptor tables and
 //!   clients with unusual addresses.
 //! * [`PeerCredentials`]: who is at the other end.
 //!
 //! Established connections are tokio's own [`UnixStream`](tokio::net::UnixStream). The functions named
-//! [`try_connect`], [`connect_in_turn`], [`connect_fd`] and [`bind`] deal in plain descriptors, for programs that have a reactor
+//! [`try_connect`], [`connect_in_turn`], [`connect_fd`], [`bind`] and [`adopt`] deal in plain descriptors, for programs that have a reactor
 //! of their own; [`AcceptBackoff`], [`is_exhaustion`] and [`descriptor_closed`] are what their accept loops
 //! need.
 //!
@@ -40,6 +42,7 @@
 
 mod address;
 mod backoff;
+mod bind;
 mod connect;
 mod error;
 mod listener;
@@ -48,6 +51,7 @@ mod sys;
 
 pub use address::{Address, AddressError, MAX_PATHNAME};
 pub use backoff::{AcceptBackoff, descriptor_closed, is_exhaustion};
+pub use bind::{BindOptions, Bound, FileState, OnExisting, SocketFile, adopt, bind, bind_with, inspect};
 pub use connect::{connect, connect_fd, connect_in_turn, try_connect};
-pub use listener::{Listener, bind};
+pub use listener::Listener;
 pub use peer::PeerCredentials;

@@ -1,74 +1,21 @@
-//! Listening and accepting.
+//! Accepting.
 
 use std::fmt;
-use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::{Errno, FdFlags, fcntl_setfd, ioctl_fionbio};
-use rustix::net::{SocketType, sockopt};
+use rustix::io::Errno;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::net::UnixStream;
 use tokio::task::coop::consume_budget;
 
 use crate::address::Address;
 use crate::backoff::{AcceptBackoff, ClosedOnDrop, Freed, is_exhaustion};
+use crate::bind::{adopt, bind};
 use crate::connect::into_stream;
 use crate::error::{errno, numbered};
-use crate::sys::{self, Sockaddr};
-
-/// Binds a new socket to `address` and listens. Needs no runtime.
-///
-/// The descriptor is non-blocking and close-on-exec. `backlog` goes to the kernel as it is: Linux holds one
-/// connection more than it says, and no more than `net.core.somaxconn`. A pathname's file is made with the
-/// process's umask, and removing it is the caller's business; only if nothing comes of listening it is
-/// removed here.
-///
-/// # Errors
-///
-/// * `EINVAL` ([`InvalidInput`](io::ErrorKind::InvalidInput)): the backlog is negative, or the address
-///   unnamed.
-/// * `EADDRINUSE`: the file exists, whether or not anybody listens, or the abstract name is taken.
-/// * `ENOENT`, `EACCES`, `EROFS` and whatever else `socket`, `bind` and `listen` report.
-///
-/// # Examples
-///
-/// ```
-/// use udsock::{Address, bind};
-///
-/// # let path = std::env::temp_dir().join(format!("udsock-doc-bind-{}", std::process::id()));
-/// let address = Address::try_from(path.as_path())?;
-/// let listener = bind(&address, 4)?;
-/// assert_eq!(Address::local(&listener)?, address);
-/// assert_eq!(bind(&address, -1).unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
-/// # std::fs::remove_file(path)?;
-/// # Ok::<(), std::io::Error>(())
-/// ```
-pub fn bind(address: &Address, backlog: i32) -> io::Result<OwnedFd> {
-    if backlog < 0 {
-        return Err(errno(libc::EINVAL));
-    }
-    bind_then(address, |socket| rustix::net::listen(socket, backlog))
-}
-
-/// Binds, and undoes it if `start` fails.
-fn bind_then(
-    address: &Address,
-    start: impl FnOnce(BorrowedFd<'_>) -> rustix::io::Result<()>,
-) -> io::Result<OwnedFd> {
-    let name = Sockaddr::new(address.as_bytes())?;
-    let socket = sys::stream_socket()?;
-    rustix::net::bind(&socket, &name)?;
-    if let Err(error) = start(socket.as_fd()) {
-        if let Some(path) = address.as_pathname() {
-            // The first failure is the one to report.
-            let _ = fs::remove_file(path);
-        }
-        return Err(error.into());
-    }
-    Ok(socket)
-}
+use crate::sys;
 
 /// A listening socket on tokio's reactor.
 ///
@@ -123,15 +70,7 @@ impl Listener {
     ///
     /// Outside a tokio runtime with I/O enabled.
     pub fn from_fd(socket: OwnedFd) -> io::Result<Self> {
-        Address::local(&socket)?;
-        if sockopt::socket_type(&socket)? != SocketType::STREAM {
-            return Err(errno(libc::EPROTOTYPE));
-        }
-        if !sys::is_listening(socket.as_fd())? {
-            return Err(errno(libc::EINVAL));
-        }
-        ioctl_fionbio(&socket, true)?;
-        fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
+        let socket = adopt(socket).map_err(|(_closed, error)| error)?;
         Ok(Self { socket: sys::watch_readable(socket).map_err(numbered)?, _closed: ClosedOnDrop })
     }
 
@@ -280,36 +219,5 @@ fn has_news(listener: BorrowedFd<'_>) -> rustix::io::Result<bool> {
             Err(Errno::INTR) => {}
             Err(error) => return Err(error),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test's failure is a panic")]
-
-    use super::*;
-
-    #[test]
-    fn a_failure_to_listen_removes_the_file_that_bind_made() {
-        let path = std::env::temp_dir().join(format!("udsock-undo-{}", std::process::id()));
-        let address = Address::try_from(path.as_path()).unwrap();
-        let error = bind_then(&address, |_| {
-            assert!(path.exists());
-            Err(Errno::OPNOTSUPP)
-        })
-        .unwrap_err();
-        assert_eq!(error.raw_os_error(), Some(libc::EOPNOTSUPP));
-        assert!(!path.exists());
-    }
-
-    #[test]
-    fn a_failure_to_bind_leaves_the_file_that_was_there() {
-        let path = std::env::temp_dir().join(format!("udsock-keep-{}", std::process::id()));
-        let address = Address::try_from(path.as_path()).unwrap();
-        let first = bind(&address, 1).unwrap();
-        assert_eq!(bind(&address, 1).unwrap_err().raw_os_error(), Some(libc::EADDRINUSE));
-        assert!(path.exists());
-        drop(first);
-        fs::remove_file(path).unwrap();
     }
 }

@@ -14,6 +14,11 @@ mod platform;
 mod readiness;
 mod sockaddr;
 
-pub(crate) use platform::{HAS_ABSTRACT_NAMES, accept, is_listening, stream_socket};
+pub(crate) use platform::{HAS_ABSTRACT_NAMES, accept, is_listening, socket};
 pub(crate) use readiness::watch_readable;
 pub(crate) use sockaddr::{PATH_CAPACITY, Sockaddr, local_name, peer_name};
+
+/// A new stream socket, non-blocking and close-on-exec.
+pub(crate) fn stream_socket() -> rustix::io::Result<std::os::fd::OwnedFd> {
+    socket(rustix::net::SocketType::STREAM)
+}

@@ -13,9 +13,9 @@ pub(super) fn set_length(raw: &mut libc::sockaddr_un, length: usize) {
     raw.sun_len = length as u8;
 }
 
-/// A new stream socket, non-blocking, close-on-exec and without SIGPIPE.
-pub(crate) fn stream_socket() -> Result<OwnedFd> {
-    prepared(rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?)
+/// A new socket, non-blocking, close-on-exec and without SIGPIPE.
+pub(crate) fn socket(kind: SocketType) -> Result<OwnedFd> {
+    prepared(rustix::net::socket(AddressFamily::UNIX, kind, None)?)
 }
 
 /// Takes one connection, non-blocking, close-on-exec and without SIGPIPE, without asking for the client's

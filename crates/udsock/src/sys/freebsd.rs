@@ -14,9 +14,9 @@ pub(super) fn set_length(raw: &mut libc::sockaddr_un, length: usize) {
     raw.sun_len = length as u8;
 }
 
-/// A new stream socket, non-blocking, close-on-exec and without SIGPIPE.
-pub(crate) fn stream_socket() -> Result<OwnedFd> {
-    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None)?;
+/// A new socket, non-blocking, close-on-exec and without SIGPIPE.
+pub(crate) fn socket(kind: SocketType) -> Result<OwnedFd> {
+    let socket = socket_with(AddressFamily::UNIX, kind, FLAGS, None)?;
     sockopt::set_socket_nosigpipe(&socket, true)?;
     Ok(socket)
 }

@@ -12,9 +12,9 @@ const FLAGS: SocketFlags = SocketFlags::NONBLOCK.union(SocketFlags::CLOEXEC);
 /// The structure has no length field here.
 pub(super) fn set_length(_raw: &mut libc::sockaddr_un, _length: usize) {}
 
-/// A new stream socket, non-blocking and close-on-exec.
-pub(crate) fn stream_socket() -> Result<OwnedFd> {
-    socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None)
+/// A new socket, non-blocking and close-on-exec.
+pub(crate) fn socket(kind: SocketType) -> Result<OwnedFd> {
+    socket_with(AddressFamily::UNIX, kind, FLAGS, None)
 }
 
 /// Takes one connection, non-blocking and close-on-exec, without asking for the client's address.

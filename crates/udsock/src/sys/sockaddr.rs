@@ -3,6 +3,8 @@
 use std::io;
 use std::mem::{offset_of, size_of, zeroed};
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::slice;
 
 use rustix::net::addr::{SocketAddrArg, SocketAddrLen, SocketAddrOpaque};
@@ -42,6 +44,11 @@ impl Sockaddr {
         let length = PATH_OFFSET + path.len();
         set_length(&mut raw, length);
         Ok(Self { raw, length: length as SocketAddrLen })
+    }
+
+    /// The address of a file.
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        Self::new(path.as_os_str().as_bytes())
     }
 }
 

@@ -1,0 +1,53 @@
+import test from 'ava'
+import { lstatSync, readdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { listen } from '../../index.js'
+import { places } from '../helpers.js'
+import { answer, runs, startBehind } from '../program.js'
+
+const hasStrace = runs('strace', '-V')
+const withStrace = hasStrace ? test.serial : test.skip
+if (!hasStrace) console.log('# failing system calls: skipped, strace is missing')
+
+/** Every system call that binding makes, with an error that it never has; all calls of it fail. */
+const calls = ['fchmod', 'bind', 'listen', 'chmod', 'flock', 'rename'] as const
+/** Not every architecture has the older ones. */
+const alsoKnownAs: Record<string, string> = {
+  chmod: '?chmod,?fchmodat',
+  rename: '?rename,?renameat,?renameat2',
+}
+/** Those that a way of binding does without. */
+const unused: Record<string, readonly string[]> = {
+  error: ['flock', 'rename'],
+  replaceStale: ['rename'],
+  takeOver: [],
+}
+
+for (const onExisting of ['error', 'replaceStale', 'takeOver'] as const) {
+  for (const stands of ['nothing', 'a stale file'] as const) {
+    if (onExisting === 'error' && stands === 'a stale file') continue
+    withStrace(`a system call that fails leaves nothing: '${onExisting}' where ${stands} is`, async t => {
+      t.timeout(120_000)
+      for (const call of calls) {
+        if (unused[onExisting]!.includes(call) || (call === 'rename' && stands === 'nothing')) continue
+        const path = places.path(t)
+        if (stands === 'a stale file') await (await listen(path)).close()
+        const before = stands === 'a stale file' ? lstatSync(path).ino : undefined
+        const set = alsoKnownAs[call] ?? call
+        const strace = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', `trace=${set}`]
+        const inject = ['-e', `inject=${set}:error=EDOM`]
+        const options = JSON.stringify({ onExisting, mode: 0o777, unlinkOnClose: false })
+        const program = startBehind(t, [...strace, ...inject], 'listen-once.js', [path, options])
+        const expected = { outcome: 'EDOM', leaked: 0 }
+        t.deepEqual(await answer(t, program), expected, call)
+        const names = readdirSync(dirname(path))
+        // A stale file may be gone by then; what is there is the old one, and nothing else.
+        t.deepEqual(
+          names.filter(name => name !== 's'),
+          [],
+        )
+        if (names.includes('s')) t.is(lstatSync(path).ino as number | undefined, before, call)
+      }
+    })
+  }
+}
