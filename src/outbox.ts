@@ -3,11 +3,12 @@ import { type Engine } from './engine.js'
 
 /** A chunk up to this length is copied when it is written, so that its memory is the caller's again at once. */
 export const smallChunk = 8192
-const memoryLength = 16 * 1024
+const memoryLength = 32 * 1024
 /** Copies that are sent before the turn ends, so that the peer wakes up and works meanwhile: see pipeline, on two CPUs. */
 const earlyFlush = 1024
-/** The same for frames: see framed-64 and framed-1024. */
-const framesFlush = 8192
+/** The same for frames, whose reader wants many at once: so many of them, or so many bytes. See framed-64 and framed-1024. */
+const framesAtOnce = 60
+const frameBytesAtOnce = 28 * 1024
 /** As many as there may be dirty sockets: a turn over many connections must not allocate. */
 const spareLimit = 256
 /** Slices of one send: MOST_SLICES of the crate udsock-node. */
@@ -35,6 +36,8 @@ export class Outbox {
   #memory: Buffer | undefined
   #start = 0
   #filled = 0
+  /** Frames since the last send. */
+  #frames = 0
   /** While corked, how many slices were there before: they alone may leave. */
   #uncorked: number | undefined
   #blocked = false
@@ -90,6 +93,7 @@ export class Outbox {
     memory[start + 3] = length
     memory.set(chunk, start + 4)
     this.#filled = start + 4 + length
+    this.#frames++
   }
 
   /** The copies' memory, with room for `length` bytes more. */
@@ -125,13 +129,18 @@ export class Outbox {
     return this.#slices.length > 0 || this.#filled - this.#start >= earlyFlush
   }
 
-  /** The same of frames, whose reader wants many at once. */
+  /** The same of frames. */
   get isLoaded(): boolean {
-    return this.#slices.length > 0 || this.#filled - this.#start >= framesFlush
+    return (
+      this.#slices.length > 0 ||
+      this.#frames >= framesAtOnce ||
+      this.#filled - this.#start >= frameBytesAtOnce
+    )
   }
 
   /** Gives the kernel what it takes without waiting. */
   send(): void {
+    this.#frames = 0
     if (this.#blocked || this.#failure !== 0) return
     if (this.#uncorked === undefined && this.#slices.length === 0) this.#sendCopies()
     else this.#sendSlices()
