@@ -1,5 +1,14 @@
 // What users get: the packages that `npm pack` makes, installed into an empty project, and other runtimes from npm.
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { command, root } from './command.js'
 
@@ -63,6 +72,10 @@ async function makeProject() {
   for (const name of ['__test__', 'examples', 'README.md']) {
     cpSync(join(root, name), join(project, name), { recursive: true })
   }
+  // What the tests take from inside the package is the installed one's; what is of this repository alone stays here.
+  symlinkSync(join('node_modules', 'udsock', 'dist'), join(project, 'dist'))
+  rmSync(join(project, '__test__', 'publish.spec.ts'))
+  rmSync(join(project, '__test__', 'long'), { recursive: true })
   // Deno takes its configuration from beside the program that it is given.
   cpSync(join(root, 'scripts', 'ava.js'), join(project, 'ava.js'))
   writeFileSync(join(project, 'index.js'), "export * from 'udsock'\n")
