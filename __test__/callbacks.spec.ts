@@ -195,17 +195,18 @@ for (const place of everyPlace) {
     t.is(String(await receiveAll(server)), 'abc'.repeat(6))
   })
 
-  test(`writableLength and writableCorked are those of a stream (${place})`, async t => {
+  test(`writableLength is what waits for uncork() or the kernel, not for the end of the turn (${place})`, async t => {
     const { client, server } = await pair(t, place)
     client.write('12345')
-    client.write('678')
-    t.is(client.writableLength, 8)
+    t.is(client.writableLength, 0)
     t.is(client.writableCorked, 0)
     client.cork()
+    client.write('678')
+    t.is(client.writableLength, 3)
     t.is(client.writableCorked, 1)
     client.uncork()
-    await turns(1)
     t.is(client.writableLength, 0)
+    await turns(1)
     const taken = fill(client)
     t.true(client.writableLength > 0)
     server.resume()

@@ -78,6 +78,7 @@ export class Engine {
   #lastPeer = { uid: 0, gid: 0, pid: 0 }
   readonly #dirty: (Writer | undefined)[] = []
   #dirtyCount = 0
+  #postponed = false
   readonly #busyPolling = new BusyPolling(
     microseconds => this.#run(microseconds),
     () => this.#rearm(),
@@ -128,7 +129,7 @@ export class Engine {
     return this.reactor.closeListener(id, request)
   }
 
-  /** Sends what `writer` gathered at the end of the turn, or outside one with the microtasks. */
+  /** Flushes `writer` at the end of the turn, or outside one with the microtasks. */
   dirty(writer: Writer): void {
     const count = ++this.#dirtyCount
     this.#dirty[count - 1] = writer
@@ -136,6 +137,11 @@ export class Engine {
     else if (count % dirtyLimit === 0)
       for (let index = count - dirtyLimit; index < count; index++) this.#dirty[index]?.send()
     if (count === 1 && !this.#inTurn) void settled.then(this.#flush)
+  }
+
+  /** Has this turn's writers flushed with the microtasks, after the ticks of the turn. */
+  postpone(): void {
+    this.#postponed = true
   }
 
   /** Has the engine poll for so many microseconds before it sleeps; `heard`: because something arrived. */
@@ -252,7 +258,8 @@ export class Engine {
     for (let pulls = 0; more && !this.#forListener && pulls < pullsPerTurn; pulls++)
       more = this.#pull(pulls === 0, pulls === 0 ? microseconds : 0)
     this.#inTurn = false
-    this.#flush()
+    if (this.#postponed) void settled.then(this.#flush)
+    else this.#flush()
     if (more) this.soon()
     else if (this.#rings) void settled.then(this.#rearm)
   }
@@ -298,6 +305,7 @@ export class Engine {
 
   readonly #flush = (): void => {
     const dirty = this.#dirty
+    this.#postponed = false
     // Also those that become dirty meanwhile. The array is kept: growing a new one each turn shows in ping.
     for (let index = 0; index < this.#dirtyCount; index++) {
       const writer = dirty[index]

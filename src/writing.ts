@@ -43,6 +43,23 @@ export abstract class GatheringDuplex extends PipeDuplex implements Writer {
   /** The stream's callback for what it handed over, held until the kernel has the bytes. */
   #waiting: Callback | undefined
 
+  /**
+   * Bytes that wait for room in the kernel, or for `uncork()`. What leaves with the turn is not among them, as with a
+   * node:net socket, which has sent it by now.
+   */
+  declare readonly writableLength: number
+
+  static {
+    // Node:http waits for the socket's 'drain' if this is not 0, and 'drain' follows only what filled the stream.
+    Object.defineProperty(this.prototype, 'writableLength', {
+      configurable: true,
+      get(this: GatheringDuplex): number {
+        const outbox = this.#outbox
+        return outbox.isBlocked || this.#corks > 0 ? outbox.written - outbox.sent : 0
+      },
+    })
+  }
+
   constructor({ engine, id, options, resource }: Connection) {
     const { allowHalfOpen = true, highWaterMark = 65_536 } = options
     super({ allowHalfOpen, highWaterMark })
@@ -269,7 +286,9 @@ export abstract class GatheringDuplex extends PipeDuplex implements Writer {
   protected resumeWriting(): void {
     this.#outbox.unblock()
     this.#send()
-    this.#settle()
+    // Who saw before how much was waiting, as node:http does, may write in a tick, and then wait for 'drain'.
+    this.#engine.postpone()
+    this.#gather()
   }
 
   /** Bytes that the kernel has taken to send. */
