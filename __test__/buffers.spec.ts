@@ -1,9 +1,8 @@
-import { setFlagsFromString } from 'node:v8'
-import { createContext, runInContext, runInNewContext } from 'node:vm'
+import { runInNewContext } from 'node:vm'
 import test from 'ava'
 import { type UnixSocket } from '../index.js'
 import { everyPlace, once, pair, receive, receiveAll } from './helpers.js'
-import { fill, leavesNoDescriptors, pattern, recorded, tooMuch, turns } from './socket-helpers.js'
+import { collector, fill, leavesNoDescriptors, pattern, recorded, tooMuch, turns } from './socket-helpers.js'
 
 leavesNoDescriptors(test)
 
@@ -72,14 +71,6 @@ const detachments = ['transferred', 'shrunk', 'shrunk to nothing'] as const
 /** Errors as they are emitted. */
 function failure(socket: UnixSocket): Promise<NodeJS.ErrnoException> {
   return once<NodeJS.ErrnoException>(socket, 'error')
-}
-
-/** Collects garbage. Bun, whose engine is not V8, has a function of its own for it. */
-function collector(): () => void {
-  const { Bun } = globalThis as { Bun?: { gc(synchronous: boolean): void } }
-  if (Bun !== undefined) return () => Bun.gc(true)
-  setFlagsFromString('--expose-gc')
-  return runInContext('gc', createContext()) as () => void
 }
 
 const collect = collector()

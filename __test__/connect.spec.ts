@@ -81,13 +81,20 @@ async function next(listener: UnixListener): Promise<string> {
 }
 
 /** The share of one CPU that this process takes until `promise` settles. */
+/** What the waiting takes: the median of short spells, for a collection of garbage is no part of it. */
 async function load(promise: Promise<unknown>): Promise<{ share: number; milliseconds: number }> {
-  const start = process.hrtime.bigint()
-  const cpu = process.cpuUsage()
-  await Promise.allSettled([promise])
-  const { user, system } = process.cpuUsage(cpu)
-  const microseconds = Number(process.hrtime.bigint() - start) / 1000
-  return { share: (user + system) / microseconds, milliseconds: microseconds / 1000 }
+  const start = performance.now()
+  const shares: number[] = []
+  const settled = Promise.allSettled([promise])
+  let over: unknown
+  do {
+    const [cpu, time] = [process.cpuUsage(), performance.now()]
+    over = await Promise.race([settled, sleep(100)])
+    const { user, system } = process.cpuUsage(cpu)
+    shares.push((user + system) / 1000 / (performance.now() - time))
+  } while (over === undefined)
+  const share = shares.toSorted((one, other) => one - other)[shares.length >> 1]!
+  return { share, milliseconds: performance.now() - start }
 }
 
 function displayed(path: UnixListener['path']): string {

@@ -1,13 +1,10 @@
-import { setFlagsFromString } from 'node:v8'
-import { createContext, runInContext } from 'node:vm'
 import test from 'ava'
 import { FrameDecoder } from '../dist/frames.js'
-import { generator, pattern } from './socket-helpers.js'
+import { collector, generator, pattern } from './socket-helpers.js'
 
 const MiB = 1024 * 1024
 
-setFlagsFromString('--expose-gc')
-const collect = runInContext('gc', createContext()) as () => void
+const collect = collector()
 
 function header(length: number): Buffer {
   const bytes = Buffer.alloc(4)
@@ -180,7 +177,7 @@ test('messages of one chunk share its memory, which cannot be transferred from u
   t.is(String(decoder.next()), 'four')
 })
 
-test('memory that is detached all the same is an error, not wrong messages', t => {
+test('memory that is detached all the same is an error, if it can be, not wrong messages', t => {
   const detach = (ArrayBuffer.prototype as { transfer?: () => ArrayBuffer }).transfer
   if (detach === undefined) {
     t.pass('this runtime has no way to')
@@ -190,8 +187,21 @@ test('memory that is detached all the same is an error, not wrong messages', t =
   const chunk = Buffer.allocUnsafeSlow(stream.length)
   stream.copy(chunk)
   decoder.push(chunk)
-  detach.call(decoder.next()!.buffer)
-  t.throws(() => decoder.next(), { code: 'ERR_BUFFER_CHANGED' })
+  const first = decoder.next()!
+  let refused: unknown
+  try {
+    detach.call(first.buffer)
+  } catch (error) {
+    refused = error
+  }
+  if (refused === undefined) {
+    t.throws(() => decoder.next(), { code: 'ERR_BUFFER_CHANGED' })
+  } else {
+    t.true(refused instanceof TypeError, 'the runtime does not detach what cannot be transferred')
+    t.is(String(first), 'one')
+    t.is(decoder.next()!.length, 0)
+    t.is(String(decoder.next()), 'four')
+  }
 })
 
 test.serial('a header alone, or with a few bytes, makes nobody allocate what it announces', t => {

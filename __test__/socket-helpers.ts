@@ -2,6 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { connect as connectNet, type Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
+import { setFlagsFromString } from 'node:v8'
+import { createContext, runInContext } from 'node:vm'
 import { type ExecutionContext, type TestFn } from 'ava'
 import { abstractName, connect, listen, type UnixSocket, type UnixSocketPath } from '../index.js'
 import { descriptors, eventually, once } from './helpers.js'
@@ -117,4 +119,12 @@ export function recorded(socket: UnixSocket): string[] {
     })
   }
   return events
+}
+
+/** Collects garbage. Bun, whose engine is not V8, has a function of its own for it. */
+export function collector(): () => void {
+  const { Bun } = globalThis as { Bun?: { gc(synchronous: boolean): void } }
+  if (Bun !== undefined) return () => Bun.gc(true)
+  setFlagsFromString('--expose-gc')
+  return runInContext('gc', createContext()) as () => void
 }
