@@ -11,10 +11,10 @@ export interface SocketOptions {
   highWaterMark?: number | undefined
   /**
    * Bytes that a socket may hold unsent beyond `highWaterMark`, for a peer that does not read. A write that would bring it
-   * past that fails with ERR_BACKPRESSURE_LIMIT: nothing of it is sent, its callback gets the error, and without a
-   * callback it is thrown; the socket lives on, and 'drain' follows. Only a write made after `write()` returned false, and
-   * before 'drain', with more than `highWaterMark` unsent, can fail so: whoever waits for 'drain' may write chunks of any
-   * length. 0: none of it; Infinity: no limit. Default 16,777,216 (16 MiB).
+   * past that fails whole with ERR_BACKPRESSURE_LIMIT: its callback gets the error, or else it is emitted as 'error'. The
+   * socket lives on, and 'drain' follows. Only a write made between a `write()` that returned false and 'drain', with more
+   * than `highWaterMark` unsent, can fail so: whoever waits for 'drain' may write chunks of any length. 0: none of it;
+   * Infinity: no limit. Default 16,777,216 (16 MiB).
    */
   writeLimit?: number | undefined
   /**

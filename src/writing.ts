@@ -108,11 +108,19 @@ export abstract class GatheringDuplex extends PipeDuplex implements Writer {
     return held + length > this.#limit && held > this.writableHighWaterMark && this.writableNeedDrain
   }
 
-  /** Nothing is lost in silence: the error of a write without a callback is thrown. */
+  /**
+   * Without a callback it is an 'error', though the socket lives on: whoever broadcasts must neither lose a message in silence
+   * nor be stopped, by an exception, in front of the other peers. http and its like close the one connection then.
+   */
   #failOver(callback: Callback | undefined): false {
     const error = backpressureLimit(this.#outbox.held, this.#limit)
-    if (typeof callback !== 'function') throw error
-    process.nextTick(callback, error)
+    if (typeof callback === 'function') {
+      process.nextTick(callback, error)
+    } else {
+      process.nextTick(() => {
+        if (!this.destroyed) this.#resource.runInAsyncScope(() => this.emit('error', error))
+      })
+    }
     return false
   }
 
