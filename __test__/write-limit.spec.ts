@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import http from 'node:http'
 import test, { type ExecutionContext } from 'ava'
 import { connect, type ConnectOptions, FramedSocket, listen, type UnixSocket } from '../index.js'
 import { listening, once, pair, places, receiveAll } from './helpers.js'
@@ -359,4 +360,29 @@ test('whoever iterates over a socket, and writes on without a callback, is told 
   for (let count = 0; count < 10; count++) client.write(randomBytes(64 * KiB))
   await t.throwsAsync(iterating, { code })
   t.true(client.destroyed)
+})
+
+test('node:http closes the connection of a client that does not read, and serves the others', async t => {
+  t.timeout(60_000)
+  const server = http.createServer((request, response) => {
+    if (request.url === '/') response.end('fine')
+    // Heedless.
+    else for (let count = 0; count < 1000; count++) response.write('x'.repeat(64 * KiB))
+  })
+  const listener = await listening(t, 'path', { backlog: 16 })
+  const accepting = (async () => {
+    for await (const socket of listener) server.emit('connection', socket)
+  })()
+  const stuck = await connect(listener.path)
+  stuck.on('error', () => {})
+  const closed = once(server, 'connection').then(socket => once(socket as UnixSocket, 'close'))
+  stuck.write('GET /much HTTP/1.1\r\nHost: here\r\n\r\n')
+  await closed
+  const client = await connect(listener.path)
+  client.end('GET / HTTP/1.0\r\n\r\n')
+  t.true(String(await receiveAll(client)).endsWith('fine'))
+  client.destroy()
+  stuck.destroy()
+  await listener.close()
+  await accepting
 })
