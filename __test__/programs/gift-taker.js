@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { once } from 'node:events'
 import { abstractName, connect, listen } from '../../index.js'
+import './settled.js'
 
 const [how, target] = process.argv.slice(2)
 const descriptors = () => readdirSync('/proc/self/fd').length - 1
