@@ -42,6 +42,8 @@ export declare class Reactor {
    * -EBUSY: it is in use here already.
    */
   adopt(fd: number): number
+  /** Has `accept` hand out none but these users, and who has one of these groups. None listed: everybody is refused. */
+  allow(id: number, uids: Array<number>, gids: Array<number>): number
   /** Gives up a request, or forgets one that was answered. */
   forget(request: number): number
   /** Would accept find a connection now? Takes nothing. */
@@ -53,6 +55,9 @@ export declare class Reactor {
   /** The address that a socket is bound to, as bytes; empty for none. */
   localAddress(id: number): Uint8Array
 }
+
+/** The user and the group that stand for those without a number here; empty where there are no such. */
+export declare function overflowIds(): Array<number>
 
 /** Reports an error as an uncaught exception, now, and returns: for callbacks that have no caller to throw to. */
 export declare function uncaught(error: unknown): void

@@ -773,7 +773,8 @@ if (
   }
 }
 
-const { Reactor, uncaught } = nativeBinding
+const { Reactor, overflowIds, uncaught } = nativeBinding
 export { Reactor }
+export { overflowIds }
 export { uncaught }
 export const __napiBindingTarget = __napiLoadedBindingTarget

@@ -525,10 +525,8 @@ for (const place of everyPlace) {
         await t.throwsAsync(listen(path, { [name]: wish } as unknown as ListenOptions), type, name)
     for (const [name, wish] of Object.entries({
       onExisting: 'replace',
-      allow: 'self',
       maxConnections: 1,
       overflow: 'drop',
-      writeLimit: 1,
     }))
       await t.throwsAsync(listen(path, { [name]: wish }), value, name)
     if (typeof path === 'string') t.deepEqual(readdirSync(dirname(path)), [])

@@ -46,7 +46,7 @@ test('the programs in the README run as they stand', async t => {
   const blocks = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/```js\n(.*?)```/gs)].map(
     match => match[1]!,
   )
-  t.is(blocks.length, 3)
+  t.is(blocks.length, 4)
   writeFileSync(join(home, 'server.mjs'), blocks[0]!)
   writeFileSync(join(home, 'client.mjs'), blocks[1]!)
   const [server, client] = await converse(t, home, 'server.mjs', ['client.mjs'])
@@ -55,6 +55,12 @@ test('the programs in the README run as they stand', async t => {
   writeFileSync(join(home, 'messages.mjs'), blocks[2]!)
   const { stdout } = await run(process.execPath, ['messages.mjs'], { cwd: home })
   t.is(stdout, 'got one\ngot two\n')
+  if (process.platform !== 'linux') return
+  writeFileSync(join(home, 'abstract.mjs'), blocks[3]!)
+  t.is(
+    (await run(process.execPath, ['abstract.mjs'], { cwd: home })).stdout,
+    `hello, user ${process.geteuid!()}\n`,
+  )
 })
 
 test('the examples run', async t => {
@@ -67,6 +73,10 @@ test('the examples run', async t => {
   t.is(answer, 'to and fro\n')
   const { stdout } = await run(process.execPath, ['examples/http.js'], { cwd: home })
   t.is(stdout, 'you asked for /answers\n')
+  if (process.platform !== 'linux') return
+  const name = `udsock-test-${process.pid}`
+  const { stdout: greeting } = await run(process.execPath, ['examples/private.js', name], { cwd: home })
+  t.is(greeting, `hello, user ${process.geteuid!()}\n0 refused\n`)
 })
 
 test('the package can be required', async t => {

@@ -16,6 +16,7 @@ export interface RawFunctions {
   write(id: number, chunk: Uint8Array, start: number, end: number): number
   /** -EFAULT when a chunk is no longer as long as `lengths` says. */
   writev(id: number, chunks: Uint8Array[], lengths: number[], count: number, skip: number): number
+  /** -ECONNREFUSED: one that is not allowed was closed. */
   accept(id: number): number
   /** uid, gid and pid (0: unknown) in the ring's first integers. */
   peer(id: number): number

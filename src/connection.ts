@@ -10,6 +10,14 @@ export interface SocketOptions {
   /** Bytes that each direction buffers before it asks for patience. Default 65,536. */
   highWaterMark?: number | undefined
   /**
+   * Bytes that a socket may hold unsent beyond `highWaterMark`, for a peer that does not read. A write that would bring it
+   * past that fails whole with ERR_BACKPRESSURE_LIMIT: its callback gets the error, or else it is emitted as 'error'. The
+   * socket lives on, and 'drain' follows. Only a write made between a `write()` that returned false and 'drain', with more
+   * than `highWaterMark` unsent, can fail so: whoever waits for 'drain' may write chunks of any length. 0: none of it;
+   * Infinity: no limit. Default 16,777,216 (16 MiB).
+   */
+  writeLimit?: number | undefined
+  /**
    * Microseconds for which the process asks for an answer again and again, after a byte went in or out, before it sleeps:
    * trades a processor's time for latency. It pays with both ends doing so, each on a free processor, and gives up while it
    * does not. Timers, immediates and other sockets have their turn in between. Default 0; at most 1,000,000.
@@ -25,11 +33,12 @@ export interface KeptOptions extends SocketOptions {
 /** What sockets, connected and accepted, have in common: a copy, which its giver cannot change any more. */
 export function socketOptions(options: unknown): SocketOptions {
   validateOptions(options)
-  const { allowHalfOpen, highWaterMark, busyPoll } = options ?? {}
+  const { allowHalfOpen, highWaterMark, writeLimit, busyPoll } = options ?? {}
   validateBoolean('options.allowHalfOpen', allowHalfOpen)
   validateInteger('options.highWaterMark', highWaterMark, 0, 2 ** 31 - 1)
+  if (writeLimit !== Infinity) validateInteger('options.writeLimit', writeLimit, 0, Number.MAX_SAFE_INTEGER)
   validateInteger('options.busyPoll', busyPoll, 0, 1_000_000)
-  return { allowHalfOpen, highWaterMark, busyPoll }
+  return { allowHalfOpen, highWaterMark, writeLimit: writeLimit as number | undefined, busyPoll }
 }
 
 /** What the package makes a socket of; nobody else can. */

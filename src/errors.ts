@@ -90,6 +90,22 @@ export function listenerClosed(address: string): Error & { code: string } {
   return coded(new Error(`The listener on ${address} is closed`), 'ERR_LISTENER_CLOSED')
 }
 
+/** `whom`: the peer's uid, or why it is not known. */
+export function peerRefused(
+  address: string,
+  whom: number | Error,
+  expected: readonly number[],
+): Error & { code: string } {
+  const found = typeof whom === 'number' ? `belongs to user ${whom}` : `has no known user (${whom.message})`
+  const error = new Error(`connect refused the peer: ${address} ${found}, expected ${expected.join(' or ')}`)
+  return Object.assign(coded(error, 'ERR_PEER_REFUSED'), { syscall: 'connect', address })
+}
+
+export function backpressureLimit(held: number, limit: number): Error & { code: string } {
+  const reason = `Nothing was written: the socket holds ${held} unsent bytes and may hold ${limit}; wait for 'drain' when write() returns false`
+  return coded(new Error(reason), 'ERR_BACKPRESSURE_LIMIT')
+}
+
 export function streamDestroyed(): Error & { code: string } {
   return coded(
     new Error('The socket was closed before the kernel had all that was written'),

@@ -92,6 +92,11 @@ export class FramedSocket
     socket.on('end', () => this.#deliver())
     socket.on('drain', () => this.emit('drain'))
     socket.on('error', error => {
+      // A message too many for `writeLimit` ends nothing, and no iteration would tell of it.
+      if (!socket.destroyed) {
+        this.emit('error', error)
+        return
+      }
       this.#destroyed = true
       this.#tell(error)
     })
@@ -106,7 +111,8 @@ export class FramedSocket
   /**
    * Sends one message; false when it is time to wait for 'drain'. A message of less than 8 KiB is copied; the memory of a larger one must stay
    * as it is until `callback`, which is called when the kernel has the message, or with the error that kept it.
-   * Throws ERR_FRAME_TOO_LARGE beyond `maxFrameLength`; nothing is sent then, and the connection lives on.
+   * Throws ERR_FRAME_TOO_LARGE beyond `maxFrameLength`; nothing is sent then, and the connection lives on. So it is with
+   * ERR_BACKPRESSURE_LIMIT beyond the socket's `writeLimit`, which `callback` gets, or else is emitted as 'error'.
    */
   send(message: Uint8Array | string, callback?: Callback): boolean {
     const bytes = this.#bytesOf(message)

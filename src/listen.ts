@@ -3,6 +3,7 @@ import { constants } from 'node:os'
 import { dirname } from 'node:path'
 import { type Engine, engine } from './engine.js'
 import { abortError, invalidType, invalidValue, type SystemError, systemError } from './errors.js'
+import { type Allow, type AllowedIds, allowedPeers } from './identity.js'
 import { Listening, UnixListener } from './listener.js'
 import { keepPath, pathFromBytes, resolvePath, type ResolvedPath, type UnixSocketPath } from './path.js'
 import { socketOptions, type SocketOptions } from './connection.js'
@@ -31,6 +32,15 @@ export interface ListenOptions extends SocketOptions {
   onExisting?: OnExisting | undefined
   /** Remove the socket file on close, but only if it is still this listener's own. Default false, as racket/unix-socket. */
   unlinkOnClose?: boolean | undefined
+  /**
+   * Who may connect: 'self', this process's effective user of now, or users and groups. Others are closed before anything of
+   * them is read or handed out, read an end, and are counted in `listener.refused`; so are those of whom the system does
+   * not tell. It is done when a connection is accepted: until somebody asks for one, it waits in the kernel's queue.
+   *
+   * The overflow uid, which stands for all users without a number in this user namespace (`nobody`, 65534, by default), is
+   * never allowed: it is refused as an argument, and no group of it counts. Default: everybody who can open the path.
+   */
+  allow?: Allow | undefined
   /** Closes the listener when aborted; while it is being made, `listen()` rejects with an AbortError. */
   signal?: AbortSignal | undefined
 }
@@ -86,6 +96,7 @@ export async function listen(
   const address = fd === undefined ? resolvePath(target) : undefined
   const kept = socketOptions(options)
   const wish = wishOf(options)
+  const allowed = allowedPeers(options?.allow)
   if (address === undefined) refuseForInherited(options)
   else if (address.bytes[0] === 0) refuseForAbstract(wish)
   const { signal } = wish
@@ -100,6 +111,7 @@ export async function listen(
     await listening.close(true)
     throw abortError(signal)
   }
+  if (allowed !== undefined) admit(own, listening, allowed)
   const listener = new UnixListener(listening)
   if (signal !== undefined) {
     const onAbort = (): void => void listener.close()
@@ -116,7 +128,7 @@ function wishOf(options: ListenOptions | undefined): Wish {
   validateInteger('options.mode', mode, 0, 0o777)
   validateOneOf('options.onExisting', onExisting, onExistingValues)
   validateBoolean('options.unlinkOnClose', unlinkOnClose)
-  refuseOptions(options, ['allow', 'maxConnections', 'overflow', 'writeLimit'])
+  refuseOptions(options, ['maxConnections', 'overflow'])
   return {
     backlog: backlog ?? 4,
     mode,
@@ -155,6 +167,12 @@ function refuseForAbstract({ mode, onExisting }: Wish): void {
   if (mode !== undefined) throw invalidValue('options.mode', 'an abstract name has no permissions')
   if (onExisting === 'takeOver')
     throw invalidValue('options.onExisting', 'an abstract name cannot be taken over')
+}
+
+/** From here on nobody else is accepted. */
+function admit(own: Engine, { id, display }: Listening, { uids, gids }: AllowedIds): void {
+  const code = own.reactor.allow(id, uids, gids)
+  if (code < 0) throw systemError(code, 'listen', display)
 }
 
 const { errno } = constants

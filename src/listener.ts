@@ -81,6 +81,8 @@ export class Listening {
 }
 
 const nothingThere = -constants.errno.EAGAIN
+/** What came is not allowed, and closed. */
+const refused = -constants.errno.ECONNREFUSED
 const { EMFILE, ENFILE, ENOBUFS, ENOMEM } = constants.errno
 const shortages: ReadonlySet<number> = new Set([-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM])
 /** Accepts in a row before the event loop has its turn. */
@@ -109,9 +111,10 @@ export class UnixListener
   readonly #listening: Listening
   readonly #accepts = new Set<Waiter<UnixSocket>>()
   readonly #readies = new Set<Waiter<void>>()
+  #refused = 0
   #open = true
   #referenced = true
-  /** Accepts since the event loop last ran. */
+  /** Accepts, refused ones included, since the event loop last ran. */
   #burst = 0
   #retry: NodeJS.Immediate | NodeJS.Timeout | undefined
   #farewell: NodeJS.Timeout | undefined
@@ -135,6 +138,11 @@ export class UnixListener
 
   get closed(): boolean {
     return !this.#open
+  }
+
+  /** Connections that were closed because `allow` does not name their user or group. */
+  get refused(): number {
+    return this.#refused
   }
 
   /**
@@ -161,7 +169,10 @@ export class UnixListener
     }
   }
 
-  /** Resolves when `accept()` would not wait, or when the listener closes. Consumes nothing. Rejects with an AbortError. */
+  /**
+   * Resolves when `accept()` would not wait, or when the listener closes. Consumes nothing. Rejects with an AbortError. With
+   * `allow`, who is there may yet be refused, and `accept()` then waits for the next.
+   */
   async ready(options?: WaitOptions): Promise<void> {
     const signal = signalOf(options)
     if (!this.#open || (this.#accepts.size === 0 && this.#isAcceptable())) return
@@ -290,7 +301,15 @@ export class UnixListener
   /** A connection from the kernel's queue; none when it is empty, or when a shortage has to pass first. */
   #take(): UnixSocket | undefined {
     const { engine, id, resource, display } = this.#listening
-    const accepted = engine.raw.accept(id)
+    let accepted = engine.raw.accept(id)
+    while (accepted === refused) {
+      this.#refused++
+      if (++this.#burst >= acceptsPerTurn) {
+        this.#retryAfter(0)
+        return undefined
+      }
+      accepted = engine.raw.accept(id)
+    }
     if (accepted >= 0) {
       this.#burst++
       return resource.runInAsyncScope(this.#make, this, accepted)

@@ -60,6 +60,11 @@ export class Outbox {
     return this.#sent
   }
 
+  /** Bytes that wait for the kernel. */
+  get held(): number {
+    return this.#written - this.#sent
+  }
+
   /** Is the kernel full? Then `unblock` has to come before anything is sent. */
   get isBlocked(): boolean {
     return this.#blocked

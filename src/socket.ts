@@ -63,7 +63,7 @@ export class UnixSocket extends GatheringDuplex implements Endpoint {
     return this.#inbox.received
   }
 
-  /** Who is at the other end. */
+  /** Who is at the other end. Of a connected socket, whoever called listen(2): under socket activation, the activator. */
   get peer(): PeerCredentials {
     const credentials = this.#credentials
     if (typeof credentials === 'number') throw systemError(credentials, 'getsockopt')

@@ -5,7 +5,7 @@ import { INTERNAL } from './binding.js'
 import { byteLength, truthful } from './bytes.js'
 import { type Connection } from './connection.js'
 import { type Engine, type Writer } from './engine.js'
-import { bufferChanged, internalError, streamDestroyed, systemError } from './errors.js'
+import { backpressureLimit, bufferChanged, internalError, streamDestroyed, systemError } from './errors.js'
 import { headerLength } from './frames.js'
 import { Outbox, smallChunk } from './outbox.js'
 import { PipeDuplex } from './pipe.js'
@@ -13,6 +13,8 @@ import { PipeDuplex } from './pipe.js'
 type Callback = (error?: Error | null) => void
 
 const { isUint8Array } = types
+
+const defaultWriteLimit = 16 * 1024 * 1024
 
 const zeroes = new ArrayBuffer(smallChunk)
 const placeholders: (Buffer | undefined)[] = []
@@ -31,6 +33,8 @@ export abstract class GatheringDuplex extends PipeDuplex implements Writer {
   readonly #id: number
   readonly #resource: AsyncResource
   readonly #outbox: Outbox
+  /** Bytes that the outbox may hold. */
+  readonly #limit: number
   /** The engine will flush. */
   #gathering = false
   /** Where in the outbox's bytes ends what the stream has handed over. */
@@ -61,12 +65,13 @@ export abstract class GatheringDuplex extends PipeDuplex implements Writer {
   }
 
   constructor({ engine, id, options, resource }: Connection) {
-    const { allowHalfOpen = true, highWaterMark = 65_536 } = options
+    const { allowHalfOpen = true, highWaterMark = 65_536, writeLimit = defaultWriteLimit } = options
     super({ allowHalfOpen, highWaterMark })
     this.#engine = engine
     this.#id = id
     this.#resource = resource
     this.#outbox = new Outbox(engine, id)
+    this.#limit = highWaterMark + writeLimit
   }
 
   /** What keeps the process alive may have changed. */
@@ -82,6 +87,10 @@ export abstract class GatheringDuplex extends PipeDuplex implements Writer {
     // After the end, or of what is no chunk, the stream makes the error; nothing of it must get into the outbox.
     if (bytes === undefined || this.#refusesWrites()) return super.write(chunk, encoding!, callback)
     const length = byteLength(bytes)
+    return this.#isTooMuch(length) ? this.#failOver(callback) : this.#put(bytes, length, callback)
+  }
+
+  #put(bytes: Uint8Array, length: number, callback?: Callback): boolean {
     this.#tell()
     this.#outbox.put(bytes, length)
     this.#sendIfMuch()
@@ -94,11 +103,12 @@ export abstract class GatheringDuplex extends PipeDuplex implements Writer {
   writeFrame(payload: Uint8Array, callback?: Callback): boolean {
     const length = headerLength + byteLength(payload)
     if (this.#refusesWrites()) return super.write(placeholder(headerLength), callback)
+    if (this.#isTooMuch(length)) return this.#failOver(callback)
     if (length > smallChunk) {
       const header = Buffer.allocUnsafe(headerLength)
       header.writeUInt32BE(byteLength(payload))
-      this.write(header)
-      return this.write(payload, callback)
+      this.#put(header, headerLength)
+      return this.#put(payload, length - headerLength, callback)
     }
     if (this.#untold + length > smallChunk) this.#tell()
     this.#outbox.putFrame(payload, byteLength(payload))
@@ -107,6 +117,28 @@ export abstract class GatheringDuplex extends PipeDuplex implements Writer {
     if (callback !== undefined || this.#corks > 0) this.#tell(callback)
     else this.#gather()
     return !this.writableNeedDrain
+  }
+
+  /** Would so many bytes more break `writeLimit`? Never for those who wait for 'drain'. */
+  #isTooMuch(length: number): boolean {
+    const { held } = this.#outbox
+    return held + length > this.#limit && held > this.writableHighWaterMark && this.writableNeedDrain
+  }
+
+  /**
+   * Without a callback it is an 'error', though the socket lives on: whoever broadcasts must neither lose a message in silence
+   * nor be stopped, by an exception, in front of the other peers. http and its like close the one connection then.
+   */
+  #failOver(callback: Callback | undefined): false {
+    const error = backpressureLimit(this.#outbox.held, this.#limit)
+    if (typeof callback === 'function') {
+      process.nextTick(callback, error)
+    } else {
+      process.nextTick(() => {
+        if (!this.destroyed) this.#resource.runInAsyncScope(() => this.emit('error', error))
+      })
+    }
+    return false
   }
 
   /** Tells the stream of frames, many at once: a write of the stream costs more than a small frame. See `framed-64`. */
@@ -184,7 +216,15 @@ export abstract class GatheringDuplex extends PipeDuplex implements Writer {
     if (typeof chunk === 'function') return this.end(undefined, undefined, chunk as () => void)
     if (typeof encoding === 'function') return this.end(chunk, undefined, encoding as () => void)
     if (this.#refusesWrites()) return super.end(chunk, encoding as BufferEncoding, callback as () => void)
-    if (chunk !== undefined && chunk !== null) this.write(chunk, encoding as BufferEncoding)
+    if (chunk !== undefined && chunk !== null) {
+      const bytes = this.#bytesOf(chunk, encoding as BufferEncoding)
+      if (bytes !== undefined && this.#isTooMuch(byteLength(bytes))) {
+        this.#failOver(callback as Callback | undefined)
+        return this
+      }
+      if (bytes === undefined) this.write(chunk, encoding as BufferEncoding)
+      else this.#put(bytes, byteLength(bytes))
+    }
     if (this.#corks > 0) {
       this.#corks = 0
       this.#release()

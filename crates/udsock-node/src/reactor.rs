@@ -14,7 +14,7 @@ use std::ffi::c_void;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
-use udsock::{Address, BindOptions, OnExisting};
+use udsock::{Address, Allowed, BindOptions, OnExisting};
 use udsock_reactor::{Errno, Id};
 
 /// The environment's reactor. Numbers below 0 are negative errnos throughout; the engine makes errors of them.
@@ -207,6 +207,15 @@ impl Reactor {
         id_or_errno(adopted)
     }
 
+    /// Has `accept` hand out none but these users, and who has one of these groups. None listed: everybody is refused.
+    #[napi(catch_unwind)]
+    pub fn allow(&self, id: f64, uids: Vec<u32>, gids: Vec<u32>) -> i32 {
+        let allowed = Allowed::new(uids, gids);
+        code(self.environment.with(|open| {
+            open.reactor.set_gate(Id::from_bits(id as u64), Box::new(move |fd| allowed.admits(fd)))
+        }))
+    }
+
     /// Gives up a request, or forgets one that was answered.
     #[napi(catch_unwind)]
     pub fn forget(&self, request: u32) -> i32 {
@@ -265,6 +274,12 @@ fn decode(address: &[u8]) -> Result<Address, Errno> {
 pub fn uncaught(env: Env, #[napi(ts_arg_type = "unknown")] error: Unknown<'_>) {
     // SAFETY: on the environment's thread, in a call, with a live value.
     unsafe { sys::napi_fatal_exception(env.raw(), error.raw()) };
+}
+
+/// The user and the group that stand for those without a number here; empty where there are no such.
+#[napi(catch_unwind)]
+pub fn overflow_ids() -> Vec<u32> {
+    udsock::overflow_ids().map_or_else(Vec::new, |(uid, gid)| vec![uid, gid])
 }
 
 unsafe extern "C" fn on_cleanup(hook: *mut c_void) {

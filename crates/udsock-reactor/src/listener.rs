@@ -3,11 +3,14 @@
 use crate::stream;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// May this connection be handed out? It must neither read nor write.
+pub type Gate = Box<dyn Fn(BorrowedFd<'_>) -> bool>;
 
 struct Pause {
     errno: Errno,
@@ -19,6 +22,8 @@ pub(crate) struct Listener {
     pub(crate) fd: OwnedFd,
     /// Its connections can have no descriptors sent to them.
     pub(crate) refuses_rights: bool,
+    /// Who may come; none: everybody.
+    pub(crate) gate: Option<Gate>,
     pause: Option<Pause>,
 }
 
@@ -30,7 +35,7 @@ fn is_shortage(errno: Errno) -> bool {
 impl Listener {
     pub(crate) fn new(fd: OwnedFd) -> Self {
         let refuses_rights = stream::refuse_rights(fd.as_fd());
-        Listener { fd, refuses_rights, pause: None }
+        Listener { fd, refuses_rights, gate: None, pause: None }
     }
 
     /// The next connection, non-blocking and close-on-exec. After a shortage the kernel is left alone until the pause

@@ -2,7 +2,7 @@
 
 use crate::connection::{Connection, READ_SIZE, SMALLEST_READ};
 use crate::event::Ring;
-use crate::listener::Listener;
+use crate::listener::{Gate, Listener};
 use crate::streak::Streak;
 use crate::table::Table;
 use crate::{Answer, Arrival, Event, EventKind, Id, Mailbox, stream};
@@ -300,7 +300,7 @@ impl Reactor {
     ///
     /// # Errors
     ///
-    /// EAGAIN when none waits; EMFILE, ENFILE, ENOBUFS, ENOMEM in a shortage, after which the listener pauses for
+    /// EAGAIN when none waits; ECONNREFUSED when the listener's gate refused the one that did, which is closed then; EMFILE, ENFILE, ENOBUFS, ENOMEM in a shortage, after which the listener pauses for
     /// [`paused_for`](Reactor::paused_for); EBADF; what [`add`](Reactor::add) reports.
     pub fn accept(&mut self, id: Id) -> Result<Id, Errno> {
         let listener = self.listener(id)?;
@@ -310,8 +310,32 @@ impl Reactor {
             self.paused.push(id);
         }
         let accepted = accepted?;
+        if let Some(gate) = &self.listener(id)?.gate
+            && !gate(accepted.as_fd())
+        {
+            self.turn_away(Connection::new(accepted, refuses_rights));
+            return Err(Errno::CONNREFUSED);
+        }
         stream::prepare(accepted.as_fd())?;
         self.insert(Socket::Connection(Connection::new(accepted, refuses_rights)))
+    }
+
+    /// Has every connection of a listener pass `gate` before [`accept`](Reactor::accept) hands it out.
+    ///
+    /// # Errors
+    ///
+    /// EBADF when the id names no open listener.
+    pub fn set_gate(&mut self, id: Id, gate: Gate) -> Result<(), Errno> {
+        self.listener(id)?.gate = Some(gate);
+        Ok(())
+    }
+
+    /// Closes a connection that nobody is to have; its peer reads an end, whatever it sends meanwhile.
+    fn turn_away(&mut self, mut connection: Connection) {
+        let mut memory = self.drain_memory();
+        let _ = connection.shutdown(Shutdown::Read);
+        connection.drain(&mut memory);
+        self.drain = memory;
     }
 
     /// How long a listener still pauses after a shortage; zero when the pause is over, none when there was no shortage.

@@ -165,3 +165,25 @@ fn a_listener_that_is_released_goes_on_listening_without_the_reactor() {
     assert_eq!(poll(&mut reactor), []);
     rustix::net::accept(&released).unwrap();
 }
+
+#[test]
+fn a_gate_has_connections_closed_before_anybody_gets_them() {
+    let mut reactor = Reactor::new().unwrap();
+    let (fd, address) = listener("gate");
+    let id = reactor.add(fd, Role::Listener).unwrap();
+    let waiting = client(&address);
+    rustix::net::send(&waiting, b"hello", rustix::net::SendFlags::NOSIGNAL).unwrap();
+    let open = std::rc::Rc::new(std::cell::Cell::new(false));
+    let gate = std::rc::Rc::clone(&open);
+    reactor.set_gate(id, Box::new(move |_| gate.get())).unwrap();
+    assert_eq!(reactor.accept(id), Err(Errno::CONNREFUSED));
+    assert_eq!(reactor.accept(id), Err(Errno::AGAIN));
+    // A clean end, in spite of what it had sent.
+    let mut byte = [0];
+    let received = rustix::net::recv(&waiting, &mut byte[..], rustix::net::RecvFlags::DONTWAIT);
+    assert_eq!(received.map(|(length, _)| length), Ok(0));
+    open.set(true);
+    let _client = client(&address);
+    let connection = reactor.accept(id).unwrap();
+    assert_eq!(reactor.set_gate(connection, Box::new(|_| true)), Err(Errno::BADF));
+}

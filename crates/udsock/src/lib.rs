@@ -6,7 +6,7 @@
 //!   replaced without a gap; [`SocketFile`] tells whether the path is still its own.
 //! * [`Listener`]: a cancel-safe [`accept`](Listener::accept) that outlives exhausted descriptor tables and
 //!   clients with unusual addresses.
-//! * [`PeerCredentials`]: who is at the other end.
+//! * [`PeerCredentials`]: who is at the other end; [`Allowed`]: who may be.
 //!
 //! Established connections are tokio's own [`UnixStream`](tokio::net::UnixStream). The functions named
 //! [`try_connect`], [`connect_in_turn`], [`connect_fd`], [`bind`] and [`adopt`] deal in plain descriptors, for programs that have a reactor
@@ -41,6 +41,7 @@
 //! ```
 
 mod address;
+mod allowed;
 mod backoff;
 mod bind;
 mod connect;
@@ -50,6 +51,7 @@ mod peer;
 mod sys;
 
 pub use address::{Address, AddressError, MAX_PATHNAME};
+pub use allowed::{Allowed, overflow_ids};
 pub use backoff::{AcceptBackoff, descriptor_closed, is_exhaustion};
 pub use bind::{BindOptions, Bound, FileState, OnExisting, SocketFile, adopt, bind, bind_with, inspect};
 pub use connect::{connect, connect_fd, connect_in_turn, try_connect};

@@ -13,6 +13,8 @@ mod platform;
 use std::io;
 use std::os::fd::AsFd;
 
+pub(crate) use platform::peer_groups;
+
 /// The process that was at the other end when the connection was made.
 ///
 /// The kernel recorded them then (at `connect` for a client, at `listen` for a listener); they do not change

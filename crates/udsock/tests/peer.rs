@@ -9,7 +9,7 @@ use std::process::{Child, Command};
 
 use common::{Directory, soon};
 use tokio::io::AsyncReadExt;
-use udsock::{Address, Listener, PeerCredentials, connect, try_connect};
+use udsock::{Address, Allowed, Listener, PeerCredentials, connect, overflow_ids, try_connect};
 
 const CHILD: &str = "UDSOCK_TEST_CHILD";
 
@@ -109,4 +109,40 @@ fn without_a_peer_there_are_no_credentials() {
         let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         assert_eq!(number(PeerCredentials::of(tcp)), Some(libc::ENOTCONN));
     }
+}
+
+#[test]
+fn users_and_groups_are_allowed_by_their_numbers() {
+    let (ours, _theirs) = UnixStream::pair().unwrap();
+    let PeerCredentials { uid, gid, .. } = ourselves();
+    let admits =
+        |uids: &[u32], gids: &[u32]| Allowed::new(uids.iter().copied(), gids.iter().copied()).admits(&ours);
+    assert!(admits(&[uid], &[]));
+    assert!(admits(&[uid + 1, uid], &[]));
+    assert!(admits(&[uid + 1], &[gid + 1, gid]));
+    assert!(!admits(&[uid + 1], &[]));
+    assert!(!admits(&[], &[]));
+    assert!(!Allowed::new([uid], []).admits(std::fs::File::open("/dev/null").unwrap()));
+    // SAFETY: asks how many there are.
+    let count = unsafe { libc::getgroups(0, std::ptr::null_mut()) };
+    let mut groups = vec![0; usize::try_from(count).unwrap()];
+    // SAFETY: the buffer has room for `count` groups.
+    assert_eq!(unsafe { libc::getgroups(count, groups.as_mut_ptr()) }, count);
+    for group in groups {
+        assert!(admits(&[], &[group]));
+    }
+    let stranger = (1_000_000..).find(|&id| id != gid).unwrap();
+    assert!(!admits(&[], &[stranger]));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_overflow_ids_are_never_allowed() {
+    let read = |name: &str| {
+        let text = std::fs::read_to_string(format!("/proc/sys/kernel/{name}")).unwrap();
+        text.trim().parse::<u32>().unwrap()
+    };
+    let (uid, gid) = overflow_ids().unwrap();
+    assert_eq!((uid, gid), (read("overflowuid"), read("overflowgid")));
+    assert_eq!(Allowed::new([uid, 7], [gid, 8]), Allowed::new([7], [8]));
 }

@@ -1,7 +1,7 @@
-//! macOS and its relatives: `getpeereid` and `LOCAL_PEERPID`.
+//! macOS and its relatives: `getpeereid`, `LOCAL_PEERPID` and `LOCAL_PEERCRED`.
 
 use std::io;
-use std::mem::size_of;
+use std::mem::{size_of, zeroed};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::PeerCredentials;
@@ -30,4 +30,26 @@ fn peer_pid(socket: BorrowedFd<'_>) -> Option<u32> {
         )
     };
     if result == 0 { PeerCredentials::visible(pid) } else { None }
+}
+
+/// The first 16 of the peer's groups.
+pub(crate) fn peer_groups(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
+    // SAFETY: every field of `xucred` is an integer or an array of integers, for which zero is a value.
+    let mut credentials: libc::xucred = unsafe { zeroed() };
+    let mut length = size_of::<libc::xucred>() as libc::socklen_t;
+    // SAFETY: the buffer is a live `xucred`, and `length` is its size.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_LOCAL,
+            libc::LOCAL_PEERCRED,
+            (&raw mut credentials).cast(),
+            &raw mut length,
+        )
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let count = usize::try_from(credentials.cr_ngroups).unwrap_or(0);
+    Ok(credentials.cr_groups.into_iter().take(count).collect())
 }

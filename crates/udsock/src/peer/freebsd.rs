@@ -7,6 +7,21 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use super::PeerCredentials;
 
 pub(super) fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<PeerCredentials> {
+    let credentials = ask(socket)?;
+    let [gid, ..] = credentials.cr_groups;
+    // SAFETY: all bits of the union are initialized (with zeros at least), and every pattern is a `pid_t`.
+    let pid = unsafe { credentials.cr_pid__c_anonymous_union.cr_pid };
+    Ok(PeerCredentials { uid: credentials.cr_uid, gid, pid: PeerCredentials::visible(pid) })
+}
+
+/// The first 16 of the peer's groups.
+pub(crate) fn peer_groups(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
+    let credentials = ask(socket)?;
+    let count = usize::try_from(credentials.cr_ngroups).unwrap_or(0);
+    Ok(credentials.cr_groups.into_iter().take(count).collect())
+}
+
+fn ask(socket: BorrowedFd<'_>) -> io::Result<libc::xucred> {
     // SAFETY: every field of `xucred` is an integer, an array of integers or a union with a pointer, for
     // which zero is a value.
     let mut credentials: libc::xucred = unsafe { zeroed() };
@@ -21,11 +36,5 @@ pub(super) fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<PeerCredent
             &raw mut length,
         )
     };
-    if result != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let [gid, ..] = credentials.cr_groups;
-    // SAFETY: all bits of the union are initialized (with zeros at least), and every pattern is a `pid_t`.
-    let pid = unsafe { credentials.cr_pid__c_anonymous_union.cr_pid };
-    Ok(PeerCredentials { uid: credentials.cr_uid, gid, pid: PeerCredentials::visible(pid) })
+    if result == 0 { Ok(credentials) } else { Err(io::Error::last_os_error()) }
 }

@@ -1,0 +1,34 @@
+// Reads everything from one connection, as `how` says, and prints how many bytes, and how many descriptors there were before
+// and behind it. Arguments: how ('stream' or 'onread'), and a path to connect to or the number of a listening descriptor.
+import { randomBytes } from 'node:crypto'
+import { readdirSync } from 'node:fs'
+import { once } from 'node:events'
+import { abstractName, connect, listen } from '../../index.js'
+import './settled.js'
+
+const [how, target] = process.argv.slice(2)
+const descriptors = () => readdirSync('/proc/self/fd').length - 1
+
+// What is made once and kept.
+const warm = await listen(abstractName(randomBytes(8)))
+const ends = await Promise.all([connect(warm.path), warm.accept()])
+for (const end of ends) await end[Symbol.asyncDispose]()
+await warm.close()
+
+const before = descriptors()
+let bytes = 0
+let most = before
+const took = length => {
+  bytes += length
+  most = Math.max(most, descriptors())
+}
+const onread = { buffer: Buffer.alloc(65_536), callback: length => took(length) }
+const fd = Number(target)
+const listener = Number.isNaN(fd) ? undefined : await listen({ fd })
+const socket = await (listener?.accept() ?? connect(target, how === 'onread' ? { onread } : {}))
+if (how === 'stream') socket.on('data', chunk => took(chunk.length))
+await once(socket, 'end')
+await socket[Symbol.asyncDispose]()
+// The listener's own is gone, too.
+await listener?.close()
+console.log(JSON.stringify({ bytes, before, most, after: descriptors() + (listener === undefined ? 0 : 1) }))

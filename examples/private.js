@@ -1,0 +1,21 @@
+// A question to a process of the same user, on an abstract name (Linux): `node examples/private.js [name]`
+//
+// Such a name has no file permissions: anybody may connect to it, or take it first. So both ends say whom they trust.
+import { abstractName, connect, listen } from 'udsock'
+
+const name = abstractName(process.argv[2] ?? 'udsock-private')
+const listener = await listen(name, { allow: 'self' })
+const answering = (async () => {
+  for await (const socket of listener) {
+    socket.end(`hello, user ${socket.peer.uid}\n`)
+    socket.resume()
+  }
+})()
+
+const socket = await connect(name, { peerUid: process.geteuid() })
+socket.end()
+for await (const chunk of socket) process.stdout.write(chunk)
+
+await listener.close()
+await answering
+console.log(`${listener.refused} refused`)
