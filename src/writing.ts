@@ -59,7 +59,7 @@ export abstract class GatheringDuplex extends PipeDuplex implements Writer {
       configurable: true,
       get(this: GatheringDuplex): number {
         const outbox = this.#outbox
-        return outbox.isBlocked || this.#corks > 0 ? outbox.written - outbox.sent : 0
+        return outbox.isBlocked || this.#corks > 0 ? outbox.held : 0
       },
     })
   }
