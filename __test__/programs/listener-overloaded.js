@@ -14,7 +14,7 @@ const spare = openSync('/dev/null')
 const overloads = []
 let open = 0
 let served = 0
-let acceptedAt = 0
+let onAccept = () => {}
 listener.on('overload', overload => overloads.push({ ...overload, open, at: performance.now() }))
 
 const orders = {
@@ -25,11 +25,11 @@ const orders = {
     say({ share: (user + system) / 1000 / (performance.now() - start), open, overloads })
   },
   async free() {
-    const before = served + open
     const start = performance.now()
+    const accepted = new Promise(resolve => (onAccept = resolve))
     closeSync(spare)
-    while (served + open === before) await setTimeout(5)
-    say({ recovery: acceptedAt - start, accepted: served + open - before })
+    await accepted
+    say({ recovery: performance.now() - start, accepted: served + open })
   },
   async drain() {
     lines.close()
@@ -44,7 +44,7 @@ lines.on('line', order => void orders[order]())
 say('listening')
 for await (const socket of listener) {
   open++
-  acceptedAt = performance.now()
+  onAccept()
   socket.write('welcome')
   socket.resume().once('close', () => {
     open--
