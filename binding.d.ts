@@ -33,8 +33,13 @@ export declare class Reactor {
   listen(request: number, address: Uint8Array, backlog: number, mode: number, onExisting: number, unlinkOnClose: boolean): number
   /** Asks for an end of binding. The `Completed` event comes all the same, with -ECANCELED or, if it was too late, an id. */
   cancelListen(request: number): number
-  /** Removes a listener's file if it is still its own, then closes it: 0, and a `Note` 0 of its request when that is done. */
-  closeListener(id: number, request: number): number
+  /**
+   * Removes a listener's file if it is still its own: 0, and a `Note` 0 of its request when that is done. The listener
+   * must be open until then, so that no other file can have its device and inode.
+   */
+  removeFile(request: number): number
+  /** Refuses a listener's newcomers from now on, and keeps those that wait. -EOPNOTSUPP elsewhere than on Linux. */
+  refuseNewcomers(id: number): number
   /** Removes the files of open listeners that wished it, and waits until that is done: for the end of the process. */
   removeFiles(): number
   /**

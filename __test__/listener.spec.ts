@@ -504,6 +504,8 @@ for (const place of everyPlace) {
     const value = { instanceOf: TypeError, code: 'ERR_INVALID_ARG_VALUE' } as const
     for (const backlog of [-1, 0.5, 2 ** 31, NaN, Infinity, -Infinity])
       await t.throwsAsync(listen(path, { backlog }), range, `backlog ${backlog}`)
+    for (const maxConnections of [0, -1, 0.5, 2 ** 31, NaN, Infinity])
+      await t.throwsAsync(listen(path, { maxConnections }), range, `maxConnections ${maxConnections}`)
     for (const backlog of ['4', null, 4n, true, {}])
       await t.throwsAsync(
         listen(path, { backlog } as unknown as ListenOptions),
@@ -520,15 +522,15 @@ for (const place of everyPlace) {
         type,
         `signal ${String(signal)}`,
       )
-    for (const name of ['allowHalfOpen', 'unlinkOnClose', 'onExisting', 'mode'])
+    for (const name of ['allowHalfOpen', 'unlinkOnClose', 'onExisting', 'mode', 'maxConnections', 'overflow'])
       for (const wish of [null, Symbol('wish')])
         await t.throwsAsync(listen(path, { [name]: wish } as unknown as ListenOptions), type, name)
     for (const [name, wish] of Object.entries({
       onExisting: 'replace',
-      maxConnections: 1,
       overflow: 'drop',
     }))
       await t.throwsAsync(listen(path, { [name]: wish }), value, name)
+    await t.throwsAsync(listen(path, { maxConnections: 1, overflow: 'block' as never }), value)
     if (typeof path === 'string') t.deepEqual(readdirSync(dirname(path)), [])
     await t.throwsAsync(connect(path), { code: typeof path === 'string' ? 'ENOENT' : 'ECONNREFUSED' })
     // Undefined is the default of each.

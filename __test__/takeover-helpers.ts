@@ -45,7 +45,9 @@ export async function requestsUnder(
   }
   const [replaced] = await Promise.all([superseder(), ...Array.from({ length: 8 }, client)])
   await Promise.all(
-    replaced.map(listener => listener.closed || new Promise(resolve => listener.once('close', resolve))),
+    replaced.map(
+      listener => listener.closed || new Promise<void>(resolve => listener.once('close', resolve)),
+    ),
   )
   done.closed = replaced.filter(listener => listener.closed).length
   await current.close()

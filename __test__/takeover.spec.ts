@@ -10,7 +10,7 @@ import { echoEverything, requestsUnder } from './takeover-helpers.js'
 function events(listener: UnixListener): { names: string[]; times: number[] } {
   const seen = { names: [] as string[], times: [] as number[] }
   const start = performance.now()
-  for (const name of ['superseded', 'pathlost', 'close'])
+  for (const name of ['superseded', 'pathlost', 'close'] as const)
     listener.on(name, () => {
       seen.names.push(name)
       seen.times.push(performance.now() - start)

@@ -83,6 +83,13 @@ export const lacking = [
   ),
   ...on(
     'deno',
+    'limits',
+    'it aborts when it starts without spare descriptors',
+    '100 clients of a listener with 64 descriptors are all served, it says what it lacks, and takes its time (*)',
+    'a listener that closes in a shortage leaves the event loop as it was (*)',
+  ),
+  ...on(
+    'deno',
     'http',
     'its node:http keeps no connection for later that an agent was given, nor reuses it',
     'a HEAD has the headers of a body and none',

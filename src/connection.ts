@@ -50,6 +50,8 @@ export class Connection {
   readonly resource: AsyncResource
   readonly remotePath: UnixSocketPath | undefined
   readonly localPath: UnixSocketPath | undefined
+  /** Called when the descriptor is closed; must run nobody's code. */
+  readonly onClosed: (() => void) | undefined
 
   constructor(
     engine: Engine,
@@ -57,6 +59,7 @@ export class Connection {
     options: KeptOptions,
     resource: AsyncResource,
     paths: { remotePath?: UnixSocketPath; localPath?: UnixSocketPath },
+    onClosed?: () => void,
   ) {
     this.engine = engine
     this.id = id
@@ -64,5 +67,6 @@ export class Connection {
     this.resource = resource
     this.remotePath = paths.remotePath
     this.localPath = paths.localPath
+    this.onClosed = onClosed
   }
 }

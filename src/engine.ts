@@ -16,7 +16,7 @@ export const Kind = {
 
 /** What the control plane has to say of a listener after it is made: Note of the crate udsock-node. */
 export const Note = {
-  closed: 0,
+  fileRemoved: 0,
   pathLost: 1,
   superseded: 2,
 } as const
@@ -118,15 +118,6 @@ export class Engine {
   close(id: number): void {
     this.#endpoints[id % slots] = undefined
     if (this.raw.close(id) === 1) this.soon()
-  }
-
-  /**
-   * As `close`, but removes the file of `request`'s listener first, which may take a while: 0, and `Note.closed` follows;
-   * or a negative errno, and it is closed.
-   */
-  closeListener(id: number, request: number): number {
-    this.#endpoints[id % slots] = undefined
-    return this.reactor.closeListener(id, request)
   }
 
   /** Flushes `writer` at the end of the turn, or outside one with the microtasks. */

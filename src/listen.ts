@@ -4,10 +4,11 @@ import { dirname } from 'node:path'
 import { type Engine, engine } from './engine.js'
 import { abortError, invalidType, invalidValue, type SystemError, systemError } from './errors.js'
 import { type Allow, type AllowedIds, allowedPeers } from './identity.js'
-import { Listening, UnixListener } from './listener.js'
+import { UnixListener } from './listener.js'
+import { type Limits, Listening, overflowValues } from './listening.js'
 import { keepPath, pathFromBytes, resolvePath, type ResolvedPath, type UnixSocketPath } from './path.js'
 import { socketOptions, type SocketOptions } from './connection.js'
-import { refuseOptions, validateBoolean, validateInteger, validateOneOf, validateSignal } from './validate.js'
+import { validateBoolean, validateInteger, validateOneOf, validateSignal } from './validate.js'
 
 /** `allowHalfOpen`, `highWaterMark` and `busyPoll` are those of the accepted sockets. */
 export interface ListenOptions extends SocketOptions {
@@ -41,7 +42,20 @@ export interface ListenOptions extends SocketOptions {
    * never allowed: it is refused as an argument, and no group of it counts. Default: everybody who can open the path.
    */
   allow?: Allow | undefined
-  /** Closes the listener when aborted; while it is being made, `listen()` rejects with an AbortError. */
+  /**
+   * Connections of this listener that may be open at once, 1 or more; `overflow` says what becomes of the others. One that
+   * was accepted counts until it is closed ('close', or a moment before). Default: no limit.
+   */
+  maxConnections?: number | undefined
+  /**
+   * With `maxConnections`:
+   * - 'queue', the default: the others wait in the kernel's queue, whose length is `backlog`, and in `connect()` when that is
+   *   full. As a connection closes, `accept()` goes on.
+   * - 'drop': while the listener is full the others are accepted, closed at once and reported by 'drop' events, whether or not
+   *   anybody waits in `accept()`. Those who wait in the queue when it becomes full are, too.
+   */
+  overflow?: 'queue' | 'drop' | undefined
+  /** Closes the listener when aborted, at once; while it is being made, `listen()` rejects with an AbortError. */
   signal?: AbortSignal | undefined
 }
 
@@ -60,6 +74,7 @@ interface Wish {
   readonly mode: number | undefined
   readonly onExisting: OnExisting
   readonly unlinkOnClose: boolean
+  readonly limits: Limits
   readonly signal: AbortSignal | undefined
 }
 
@@ -105,7 +120,7 @@ export async function listen(
   const resource = new AsyncResource('UnixListener')
   const listening =
     address === undefined
-      ? adopt(own, fd!, kept, resource)
+      ? adopt(own, fd!, wish, kept, resource)
       : await bind(own, address, wish, kept, resource, keepPath(target as UnixSocketPath))
   if (signal?.aborted) {
     await listening.close(true)
@@ -122,18 +137,22 @@ export async function listen(
 }
 
 function wishOf(options: ListenOptions | undefined): Wish {
-  const { backlog, mode, onExisting, unlinkOnClose, signal } = options ?? {}
+  const { backlog, mode, onExisting, unlinkOnClose, maxConnections, overflow, signal } = options ?? {}
   validateSignal(signal)
   validateInteger('options.backlog', backlog, 0, 2 ** 31 - 1)
   validateInteger('options.mode', mode, 0, 0o777)
   validateOneOf('options.onExisting', onExisting, onExistingValues)
   validateBoolean('options.unlinkOnClose', unlinkOnClose)
-  refuseOptions(options, ['maxConnections', 'overflow'])
+  validateInteger('options.maxConnections', maxConnections, 1, 2 ** 31 - 1)
+  validateOneOf('options.overflow', overflow, overflowValues)
+  if (overflow !== undefined && maxConnections === undefined)
+    throw invalidValue('options.overflow', 'it says what happens beyond maxConnections, which is missing')
   return {
     backlog: backlog ?? 4,
     mode,
     onExisting: onExisting ?? 'error',
     unlinkOnClose: unlinkOnClose ?? false,
+    limits: { maxConnections: maxConnections ?? Infinity, overflow: overflow ?? 'queue' },
     signal,
   }
 }
@@ -186,12 +205,18 @@ const inheritedFailures: Record<number, string> = {
   [-errno.EBUSY]: 'a listener has the descriptor already',
 }
 
-function adopt(own: Engine, fd: number, kept: SocketOptions, resource: AsyncResource): Listening {
+function adopt(
+  own: Engine,
+  fd: number,
+  { limits }: Wish,
+  kept: SocketOptions,
+  resource: AsyncResource,
+): Listening {
   const id = own.reactor.adopt(fd)
   if (id < 0) throw systemError(id, 'listen', `fd ${fd}`, inheritedFailures[id])
   const bytes = own.reactor.localAddress(id)
   const display = bytes.length === 0 ? `fd ${fd}` : Buffer.from(bytes).toString().replace('\0', '@')
-  return new Listening(own, id, kept, resource, pathFromBytes(bytes) ?? bytes, display)
+  return new Listening(own, id, kept, limits, resource, pathFromBytes(bytes) ?? bytes, display)
 }
 
 function bindError(code: number, { display }: ResolvedPath, { onExisting }: Wish): SystemError {
@@ -217,7 +242,7 @@ function bind(
   resource: AsyncResource,
   path: UnixSocketPath,
 ): Promise<Listening> {
-  const { backlog, mode, onExisting, unlinkOnClose, signal } = wish
+  const { backlog, mode, onExisting, unlinkOnClose, limits, signal } = wish
   return new Promise((resolve, reject) => {
     let listening: Listening | undefined
     const onAbort = (): void => void own.reactor.cancelListen(request)
@@ -225,7 +250,7 @@ function bind(
       signal?.removeEventListener('abort', onAbort)
       if (answer >= 0) {
         const claim = { request, unlinkOnClose }
-        listening = new Listening(own, answer, kept, resource, path, address.display, claim)
+        listening = new Listening(own, answer, kept, limits, resource, path, address.display, claim)
       }
       if (listening !== undefined) resolve(listening)
       else reject(signal?.aborted ? abortError(signal) : bindError(answer, address, wish))

@@ -1,90 +1,35 @@
 import { AsyncResource } from 'node:async_hooks'
 import { EventEmitter } from 'node:events'
-import { constants } from 'node:os'
 import { INTERNAL } from './binding.js'
-import { type Endpoint, type Engine, Note } from './engine.js'
+import { Connection } from './connection.js'
+import { type Endpoint, Note } from './engine.js'
 import { abortError, illegalConstructor, internalError, listenerClosed, systemError } from './errors.js'
+import { Listening, nobodyThere, notAllowed } from './listening.js'
+import { isShortage, type Overload, OverloadReports } from './overload.js'
 import { type UnixSocketPath } from './path.js'
-import { Connection, type SocketOptions } from './connection.js'
-import { UnixSocket } from './socket.js'
-import { validateOptions, validateSignal } from './validate.js'
+import { type PeerCredentials, peerCredentials, UnixSocket } from './socket.js'
+import { validateBoolean, validateOptions, validateSignal } from './validate.js'
+import { Waiters } from './waiters.js'
 
 export interface WaitOptions {
   /** Ends the waiting with an AbortError; no connection is taken then. */
   signal?: AbortSignal | undefined
 }
 
-interface Waiter<T> {
-  resolve(value: T): void
-  reject(error: Error): void
+export interface CloseOptions {
+  /** Hand out what waits already before the end. Default false. */
+  drain?: boolean | undefined
 }
 
-/** What a listener that was bound here has of its path. */
-interface Claim {
-  readonly request: number
-  readonly unlinkOnClose: boolean
+/** The arguments of a listener's events. */
+export interface ListenerEvents {
+  superseded: []
+  pathlost: []
+  overload: [overload: Overload]
+  drop: [peer: PeerCredentials | undefined]
+  close: []
 }
 
-/** What the package makes a listener of; nobody else can. */
-export class Listening {
-  readonly engine: Engine
-  readonly id: number
-  readonly options: SocketOptions
-  readonly resource: AsyncResource
-  readonly path: UnixSocketPath
-  readonly display: string
-  /** None for an inherited one. */
-  readonly #claim: Claim | undefined
-  /** Hears what becomes of the path. */
-  onPathNote: (note: number) => void = () => {}
-  #onClosed = (): void => {}
-
-  constructor(
-    engine: Engine,
-    id: number,
-    options: SocketOptions,
-    resource: AsyncResource,
-    path: UnixSocketPath,
-    display: string,
-    claim?: Claim,
-  ) {
-    this.engine = engine
-    this.id = id
-    this.options = options
-    this.resource = resource
-    this.path = path
-    this.display = display
-    this.#claim = claim
-  }
-
-  /** What the control plane has to say of it. */
-  onNote(note: number): void {
-    if (note === Note.closed) this.#onClosed()
-    else this.onPathNote(note)
-  }
-
-  /** Closes the descriptor, after removing the file if that is to be and it is still its own; keeps the process alive for that. */
-  async close(unlink = this.#claim?.unlinkOnClose): Promise<void> {
-    const { engine, id } = this
-    const claim = this.#claim
-    if (claim === undefined || unlink !== true) {
-      engine.close(id)
-    } else if (engine.closeListener(id, claim.request) >= 0) {
-      engine.hold()
-      await new Promise<void>(resolve => {
-        this.#onClosed = resolve
-      })
-      engine.release()
-    }
-    if (claim !== undefined) engine.forget(claim.request)
-  }
-}
-
-const nothingThere = -constants.errno.EAGAIN
-/** What came is not allowed, and closed. */
-const refused = -constants.errno.ECONNREFUSED
-const { EMFILE, ENFILE, ENOBUFS, ENOMEM } = constants.errno
-const shortages: ReadonlySet<number> = new Set([-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM])
 /** Accepts in a row before the event loop has its turn. */
 const acceptsPerTurn = 64
 /** Milliseconds for which a superseded listener goes on at least: clients may still have found its file. */
@@ -96,28 +41,39 @@ const brand = Symbol.for('udsock.UnixListener')
 /**
  * A listening socket, pull-style: a connection leaves the kernel's queue when somebody asks for it. `listen()` makes it.
  *
- * Emits, within a second:
- * - 'superseded': another listener of the same user has taken the path ('takeOver'). This one goes on for at least a
- *   second and until the kernel's queue is empty, and closes; the other one's file is left alone.
- * - 'pathlost': the file was removed, or replaced by something else. No client finds this listener by its path any more; it
- *   serves on.
+ * Emits:
+ * - 'superseded', within a second: another listener of the same user has taken the path ('takeOver'). This one goes on for at
+ *   least a second and until the kernel's queue is empty, and closes; the other one's file is left alone.
+ * - 'pathlost', within a second: the file was removed, or replaced by something else. No client finds this listener by its
+ *   path any more; it serves on.
+ * - 'overload' with an `Overload`, `{ code, failures, connections }`, at most once a second: descriptors or memory ran out.
+ *   Nobody is lost: who waits stays in the kernel's queue, and is accepted within a second of an end of the shortage.
+ * - 'drop' with the peer's credentials (undefined where the system does not say them): with `overflow: 'drop'`, a connection
+ *   beyond `maxConnections` was closed.
+ * - 'close', last: it is closed, after draining.
  *
- * And 'close', once it is closed. None of the first two for abstract names and inherited listeners.
+ * The first two come neither for abstract names and inherited listeners, nor after `close()`.
  */
 export class UnixListener
-  extends EventEmitter
+  extends EventEmitter<ListenerEvents>
   implements AsyncIterable<UnixSocket>, AsyncDisposable, Endpoint
 {
   readonly #listening: Listening
-  readonly #accepts = new Set<Waiter<UnixSocket>>()
-  readonly #readies = new Set<Waiter<void>>()
-  #refused = 0
+  readonly #accepts = new Waiters<UnixSocket>()
+  readonly #readies = new Waiters<void>()
+  readonly #overloads = new OverloadReports()
   #open = true
+  /** No newcomers: when nobody waits any more, nobody will. */
+  #stopped = false
   #referenced = true
+  /** Accepted and not closed yet. */
+  #connections = 0
   /** Accepts, refused ones included, since the event loop last ran. */
   #burst = 0
-  #retry: NodeJS.Immediate | NodeJS.Timeout | undefined
+  /** Takes back the turn that is planned, if one is. */
+  #unschedule: (() => void) | undefined
   #farewell: NodeJS.Timeout | undefined
+  #draining: Promise<void> | undefined
   #closing: Promise<void> | undefined
   readonly [brand] = true
 
@@ -136,34 +92,36 @@ export class UnixListener
     return this.#listening.path
   }
 
+  /** Has it ended? Not while it drains. */
   get closed(): boolean {
     return !this.#open
   }
 
   /** Connections that were closed because `allow` does not name their user or group. */
   get refused(): number {
-    return this.#refused
+    return this.#listening.refused
   }
 
   /**
    * The next connection; concurrent callers are served first come, first served. A shortage of descriptors or memory is
-   * waited out.
+   * waited out, and so is a full `maxConnections`.
    *
-   * Rejects with ERR_LISTENER_CLOSED, also when the listener closes meanwhile, and with an AbortError, after which
-   * nothing has been taken: the connection that would have come is the next caller's.
+   * Rejects with ERR_LISTENER_CLOSED, also when the listener closes meanwhile or has been drained, and with an AbortError,
+   * after which nothing has been taken: the connection that would have come is the next caller's.
    */
   accept(options?: WaitOptions): Promise<UnixSocket> {
     // No async function: the promise settles in the instant in which a connection is taken, so that whoever races it
     // against something else has the connection or can still give it up.
     try {
       const signal = signalOf(options)
-      if (!this.#open) throw listenerClosed(this.#listening.display)
-      if (this.#accepts.size === 0 && this.#burst < acceptsPerTurn) {
+      const isFirst = this.#accepts.size === 0 && this.#unschedule === undefined && !this.#isFull
+      if (this.#open && isFirst && this.#burst < acceptsPerTurn) {
         const socket = this.#take()
         if (socket !== undefined) return Promise.resolve(socket)
       }
+      if (!this.#open) throw listenerClosed(this.#listening.display)
       if (this.#burst >= acceptsPerTurn) this.#retryAfter(0)
-      return waitIn(this.#accepts, signal)
+      return this.#accepts.wait(signal)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -175,8 +133,8 @@ export class UnixListener
    */
   async ready(options?: WaitOptions): Promise<void> {
     const signal = signalOf(options)
-    if (!this.#open || (this.#accepts.size === 0 && this.#isAcceptable())) return
-    await waitIn(this.#readies, signal)
+    if (!this.#open || this.#isReady) return
+    await this.#readies.wait(signal)
   }
 
   /** Every connection until `close()`, one `accept()` at a time; leaving the loop closes the listener. */
@@ -205,11 +163,37 @@ export class UnixListener
    * Stops listening, at once: pending `accept()` calls reject with ERR_LISTENER_CLOSED, `ready()` resolves, and accepted
    * connections live on. Idempotent. Resolves when the descriptor is closed.
    *
+   * With `drain`, newcomers are refused at once, and what waits already is still handed out: `accept()` and iteration go on
+   * until nothing waits, and only then they, and the listener, end. Resolves when newcomers are refused and the file, if that
+   * is to be, is removed, so it can be awaited inside an iteration. A listener that drains ends
+   * - only for somebody who asks: call `accept()` until it rejects, or `close()`, which ends it at once, as do leaving the loop
+   *   and the signal of `listen()`;
+   * - without keeping the process alive: that is up to what it has handed out, though a shortage is waited out.
+   *
+   * Linux refuses newcomers by shutdown(2). Elsewhere, and of an inherited listener, whose socket may be another process's,
+   * too, what waits at the moment is taken from the kernel's queue, and the descriptor closed.
+   *
    * With `unlinkOnClose` the file is removed first, if it is still this listener's own; what cannot be removed stays.
    * The same happens when the process exits without closing the listener, though not when it is killed.
    */
-  close(): Promise<void> {
-    return (this.#closing ??= this.#close())
+  close(options?: CloseOptions): Promise<void> {
+    try {
+      if (drainOf(options) && this.#open) return (this.#draining ??= this.#drain())
+      return (this.#closing ??= this.#close())
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  async #drain(): Promise<void> {
+    this.unref()
+    clearTimeout(this.#farewell)
+    await this.#listening.stop()
+    if (!this.#open) return
+    this.#stopped = true
+    // A timer that runs already does not keep the process alive.
+    this.#cancelRetry()
+    this.#retryAfter(0)
   }
 
   async #close(): Promise<void> {
@@ -219,10 +203,8 @@ export class UnixListener
     const closed = this.#listening.close()
     this.#cancelRetry()
     clearTimeout(this.#farewell)
-    for (const waiter of this.#accepts) waiter.reject(listenerClosed(display))
-    for (const waiter of this.#readies) waiter.resolve()
-    this.#accepts.clear()
-    this.#readies.clear()
+    while (this.#accepts.size > 0) this.#accepts.shift()?.reject(listenerClosed(display))
+    while (this.#readies.size > 0) this.#readies.shift()?.resolve()
     await closed
     process.nextTick(() => resource.runInAsyncScope(() => this.emit('close')))
   }
@@ -231,9 +213,9 @@ export class UnixListener
     return this.close()
   }
 
-  /** An open listener keeps the process alive. The default. */
+  /** An open listener keeps the process alive, until it is told to close. The default. */
   ref(): this {
-    if (this.#open && !this.#referenced) {
+    if (this.#open && this.#draining === undefined && !this.#referenced) {
       this.#referenced = true
       this.#listening.engine.hold()
     }
@@ -258,7 +240,7 @@ export class UnixListener
   }
 
   readonly #onPathNote = (note: number): void => {
-    if (!this.#open) return
+    if (!this.#open || this.#draining !== undefined) return
     if (note === Note.superseded) this.#closeWhenEmpty(farewell)
     const event = note === Note.superseded ? 'superseded' : 'pathlost'
     this.#listening.resource.runInAsyncScope(() => this.emit(event))
@@ -267,7 +249,7 @@ export class UnixListener
   /** Closes once nothing waits in the kernel's queue, looking after so many milliseconds for the first time. */
   #closeWhenEmpty(milliseconds: number): void {
     this.#farewell = setTimeout(() => {
-      if (this.#isAcceptable()) this.#closeWhenEmpty(farewellInterval)
+      if (this.#listening.isAcceptable) this.#closeWhenEmpty(farewellInterval)
       else void this.close()
     }, milliseconds).unref()
   }
@@ -280,69 +262,116 @@ export class UnixListener
   #serve(): void {
     this.#burst = 0
     this.#cancelRetry()
-    for (const waiter of this.#accepts) {
-      try {
-        const socket = this.#take()
-        if (socket === undefined) return
-        waiter.resolve(socket)
-      } catch (error) {
-        waiter.reject(error as Error)
-      }
-      this.#accepts.delete(waiter)
-      if (this.#accepts.size > 0) this.#retryAfter(0)
-      break
+    if (!this.#open) return
+    if (this.#isFull) {
+      if (this.#listening.limits.overflow === 'drop') this.#take()
+    } else if (this.#accepts.size > 0) {
+      this.#serveFirst()
     }
-    if (this.#accepts.size === 0 && this.#readies.size > 0 && this.#isAcceptable()) {
-      for (const waiter of this.#readies) waiter.resolve()
-      this.#readies.clear()
-    }
+    if (this.#readies.size > 0 && this.#isReady)
+      while (this.#readies.size > 0) this.#readies.shift()?.resolve()
   }
 
-  /** A connection from the kernel's queue; none when it is empty, or when a shortage has to pass first. */
+  #serveFirst(): void {
+    try {
+      const socket = this.#take()
+      if (socket === undefined) return
+      this.#accepts.shift()?.resolve(socket)
+    } catch (error) {
+      this.#accepts.shift()?.reject(error as Error)
+    }
+    if (this.#accepts.size > 0) this.#retryAfter(0)
+  }
+
+  /** A connection from the kernel's queue; none when it is empty, when a shortage has to pass first, or when it was refused. */
   #take(): UnixSocket | undefined {
     const { engine, id, resource, display } = this.#listening
-    let accepted = engine.raw.accept(id)
-    while (accepted === refused) {
-      this.#refused++
+    let accepted = this.#listening.accept()
+    while (accepted === notAllowed) {
       if (++this.#burst >= acceptsPerTurn) {
         this.#retryAfter(0)
         return undefined
       }
-      accepted = engine.raw.accept(id)
+      accepted = this.#listening.accept()
     }
     if (accepted >= 0) {
       this.#burst++
+      if (!this.#admits(accepted)) return undefined
       return resource.runInAsyncScope(this.#make, this, accepted)
     }
-    if (accepted === nothingThere) return undefined
-    if (shortages.has(accepted)) {
+    if (accepted === nobodyThere) {
+      if (this.#stopped) void this.close()
+      return undefined
+    }
+    if (isShortage(accepted)) {
       this.#retryAfter(engine.reactor.pausedFor(id))
+      const overload = this.#overloads.count(accepted, this.#connections)
+      if (overload !== undefined)
+        process.nextTick(() => resource.runInAsyncScope(() => this.emit('overload', overload)))
       return undefined
     }
     throw accepted === INTERNAL ? internalError('accept') : systemError(accepted, 'accept', display)
   }
 
+  /** Is this connection to be handed out? If not, it is closed, and the next has a turn of its own. */
+  #admits(id: number): boolean {
+    if (!this.#isFull) return true
+    const { engine } = this.#listening
+    const peer = engine.peer(id)
+    engine.close(id)
+    this.#retryAfter(0)
+    this.emit('drop', typeof peer === 'number' ? undefined : peerCredentials(peer))
+    return false
+  }
+
   #make(id: number): UnixSocket {
-    const { engine, options, path } = this.#listening
+    const { engine, options, path, limits } = this.#listening
+    this.#connections++
+    // Who waits behind the last is told at once, and no edge comes for that.
+    if (this.#isFull && limits.overflow === 'drop') this.#retryAfter(0)
     return new UnixSocket(
-      new Connection(engine, id, options, new AsyncResource('UnixSocket'), { localPath: path }),
+      new Connection(
+        engine,
+        id,
+        options,
+        new AsyncResource('UnixSocket'),
+        { localPath: path },
+        this.#onConnectionClosed,
+      ),
     )
   }
 
-  #isAcceptable(): boolean {
-    return this.#listening.engine.reactor.isAcceptable(this.#listening.id)
+  readonly #onConnectionClosed = (): void => {
+    if (this.#open && this.#isFull && this.#accepts.size + this.#readies.size > 0) this.#retryAfter(0)
+    this.#connections--
+  }
+
+  get #isFull(): boolean {
+    return this.#connections >= this.#listening.limits.maxConnections
+  }
+
+  /** Would an `accept()` not wait? */
+  get #isReady(): boolean {
+    return this.#accepts.size === 0 && !this.#isFull && (this.#stopped || this.#listening.isAcceptable)
   }
 
   #retryAfter(milliseconds: number): void {
-    if (this.#retry !== undefined) return
-    if (milliseconds === 0) this.#retry = setImmediate(this.#serveInContext)
-    else this.#retry = setTimeout(this.#serveInContext, milliseconds).unref()
+    if (this.#unschedule !== undefined) return
+    // Each has its own way back: Node 20 miscounts its immediates when it is given a timer to clear as one.
+    if (milliseconds === 0) {
+      const immediate = setImmediate(this.#serveInContext)
+      this.#unschedule = () => clearImmediate(immediate)
+    } else {
+      const timer = setTimeout(this.#serveInContext, milliseconds)
+      // While the listener drains nothing else keeps the process alive for those who wait.
+      if (this.#draining === undefined) timer.unref()
+      this.#unschedule = () => clearTimeout(timer)
+    }
   }
 
   #cancelRetry(): void {
-    clearImmediate(this.#retry as NodeJS.Immediate)
-    clearTimeout(this.#retry as NodeJS.Timeout)
-    this.#retry = undefined
+    this.#unschedule?.()
+    this.#unschedule = undefined
   }
 }
 
@@ -363,24 +392,9 @@ function signalOf(options: unknown): AbortSignal | undefined {
   return signal
 }
 
-/** Joins those who wait; an abort leaves them, with nothing taken. */
-function waitIn<T>(waiters: Set<Waiter<T>>, signal: AbortSignal | undefined): Promise<T> {
-  return new Promise((resolve, reject) => {
-    if (signal === undefined) {
-      waiters.add({ resolve, reject })
-      return
-    }
-    const onAbort = (): void => {
-      if (waiters.delete(waiter)) reject(abortError(signal))
-    }
-    const leaving =
-      <V>(settle: (value: V) => void) =>
-      (value: V): void => {
-        signal.removeEventListener('abort', onAbort)
-        settle(value)
-      }
-    const waiter: Waiter<T> = { resolve: leaving(resolve), reject: leaving(reject) }
-    waiters.add(waiter)
-    signal.addEventListener('abort', onAbort, { once: true })
-  })
+function drainOf(options: unknown): boolean {
+  validateOptions(options)
+  const drain = options?.['drain']
+  validateBoolean('options.drain', drain)
+  return drain === true
 }

@@ -15,6 +15,11 @@ export interface PeerCredentials {
   readonly pid?: number
 }
 
+/** As the engine has them: 0 is no pid. */
+export function peerCredentials({ uid, gid, pid }: Required<PeerCredentials>): PeerCredentials {
+  return pid === 0 ? { uid, gid } : { uid, gid, pid }
+}
+
 /**
  * A connection, as a stream. `connect()` and `UnixListener` make it.
  *
@@ -31,6 +36,7 @@ export class UnixSocket extends GatheringDuplex implements Endpoint {
   readonly #resource: AsyncResource
   readonly #credentials: { uid: number; gid: number; pid: number } | number
   readonly #localPath: UnixSocketPath | undefined
+  readonly #onClosed: (() => void) | undefined
   #remotePath: UnixSocketPath | undefined
   #remotePathKnown: boolean
   #open = true
@@ -50,6 +56,7 @@ export class UnixSocket extends GatheringDuplex implements Endpoint {
     this.#resource = connection.resource
     this.#credentials = engine.peer(id)
     this.#localPath = connection.localPath
+    this.#onClosed = connection.onClosed
     this.#remotePath = connection.remotePath
     this.#remotePathKnown = connection.remotePath !== undefined
     engine.attach(id, this)
@@ -67,8 +74,7 @@ export class UnixSocket extends GatheringDuplex implements Endpoint {
   get peer(): PeerCredentials {
     const credentials = this.#credentials
     if (typeof credentials === 'number') throw systemError(credentials, 'getsockopt')
-    const { uid, gid, pid } = credentials
-    return pid === 0 ? { uid, gid } : { uid, gid, pid }
+    return peerCredentials(credentials)
   }
 
   /** Of a connected socket, the path that was connected to. Of an accepted one, the path that the peer has bound, which is rare. */
@@ -206,6 +212,7 @@ export class UnixSocket extends GatheringDuplex implements Endpoint {
     this.#open = false
     this.stopTimer()
     this.#engine.close(this.#id)
+    this.#onClosed?.()
     this.#resource.runInAsyncScope(() => {
       this.endWriting(error)
       callback(error)

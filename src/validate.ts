@@ -7,15 +7,6 @@ export function validateOptions(options: unknown): asserts options is Record<str
   }
 }
 
-/** Refuses what this version does not do, rather than ignoring a wish that somebody relies on. */
-export function refuseOptions(options: object | undefined, names: readonly string[]): void {
-  for (const name of names) {
-    if (options !== undefined && (options as Record<string, unknown>)[name] !== undefined) {
-      throw invalidValue(`options.${name}`, 'this version of udsock does not support it')
-    }
-  }
-}
-
 export function validateSignal(signal: unknown): asserts signal is AbortSignal | undefined {
   if (signal === undefined) return
   if (

@@ -44,8 +44,8 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 /// What the notes of a listener's request say.
 #[derive(Clone, Copy)]
 enum Note {
-    /// It is closed, and its file removed if that was still its own.
-    Closed = 0,
+    /// Its file is removed, if that was still its own.
+    FileRemoved = 0,
     /// Its file is gone from the path, or something else stands there.
     PathLost = 1,
     /// Another listener of the same user has taken the path.
@@ -159,13 +159,13 @@ impl Requests {
         }
     }
 
-    /// Removes a listener's file if it is still its own, and only then closes the listener: on a thread that may block. A
-    /// note says when that is done.
+    /// Removes a listener's file if it is still its own, on a thread that may block, and watches the path no more. A note
+    /// says when that is done; until then the listener must be open.
     ///
     /// # Errors
     ///
-    /// EBADF when the request is no listener's; its descriptor is closed.
-    pub(crate) fn retire(&mut self, request: u32, socket: OwnedFd) -> Result<(), Errno> {
+    /// EBADF when the request is no listener's.
+    pub(crate) fn remove_file(&mut self, request: u32) -> Result<(), Errno> {
         let mailbox = Arc::clone(&self.mailbox);
         let Some(Running { task, claim: Some(claim) }) = self.running.get_mut(&request) else {
             return Err(Errno::BADF);
@@ -174,14 +174,9 @@ impl Requests {
         let claim = Arc::clone(claim);
         *task = runtime()?
             .spawn(async move {
-                let closing = tokio::task::spawn_blocking(move || {
-                    claim.remove();
-                    drop(socket);
-                    udsock::descriptor_closed();
-                });
-                // A panic has closed it, too.
-                let _ = closing.await;
-                note(&mailbox, request, Note::Closed).await;
+                // After a panic the file stays.
+                let _ = tokio::task::spawn_blocking(move || claim.remove()).await;
+                note(&mailbox, request, Note::FileRemoved).await;
             })
             .abort_handle();
         Ok(())

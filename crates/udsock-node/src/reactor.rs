@@ -160,13 +160,17 @@ impl Reactor {
         }))
     }
 
-    /// Removes a listener's file if it is still its own, then closes it: 0, and a `Note` 0 of its request when that is done.
+    /// Removes a listener's file if it is still its own: 0, and a `Note` 0 of its request when that is done. The listener
+    /// must be open until then, so that no other file can have its device and inode.
     #[napi(catch_unwind)]
-    pub fn close_listener(&self, id: f64, request: u32) -> i32 {
-        code(self.environment.with(|open| {
-            let socket = open.reactor.release(Id::from_bits(id as u64))?;
-            open.requests.retire(request, socket)
-        }))
+    pub fn remove_file(&self, request: u32) -> i32 {
+        code(self.environment.with(|open| open.requests.remove_file(request)))
+    }
+
+    /// Refuses a listener's newcomers from now on, and keeps those that wait. -EOPNOTSUPP elsewhere than on Linux.
+    #[napi(catch_unwind)]
+    pub fn refuse_newcomers(&self, id: f64) -> i32 {
+        code(self.environment.with(|open| open.reactor.refuse_newcomers(Id::from_bits(id as u64))))
     }
 
     /// Removes the files of open listeners that wished it, and waits until that is done: for the end of the process.

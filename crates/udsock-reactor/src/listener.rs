@@ -86,6 +86,20 @@ impl Listener {
         }
     }
 
+    /// Has the kernel refuse newcomers, and keep those that wait: `shutdown(2)` with `SHUT_RD`, which Linux takes for a
+    /// listening Unix-domain socket. It holds for the socket, whoever else has it. `poll(2)` calls it readable from then
+    /// on, with an empty queue, too.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn refuse_newcomers(&self) -> Result<(), Errno> {
+        rustix::net::shutdown(&self.fd, rustix::net::Shutdown::Read)
+    }
+
+    /// Only closing refuses newcomers here.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(crate) fn refuse_newcomers(&self) -> Result<(), Errno> {
+        Err(Errno::OPNOTSUPP)
+    }
+
     /// Would `accept` find a connection now? Asks the kernel and takes nothing.
     pub(crate) fn is_acceptable(&self) -> bool {
         let mut fds = [PollFd::from_borrowed_fd(self.fd.as_fd(), PollFlags::IN)];

@@ -181,20 +181,6 @@ impl Reactor {
         self.sockets.iter().any(|socket| socket.fd().as_raw_fd() == fd)
     }
 
-    /// Gives a listener back, open, for somebody who may block before closing it. No event of it follows.
-    ///
-    /// # Errors
-    ///
-    /// EBADF when the id names no open listener.
-    pub fn release(&mut self, id: Id) -> Result<OwnedFd, Errno> {
-        let fd = self.listener(id)?.fd.as_raw_fd();
-        self.poll.registry().deregister(&mut SourceFd(&fd)).map_err(errno)?;
-        match self.sockets.remove(id) {
-            Some(Socket::Listener(listener)) => Ok(listener.fd),
-            _ => Err(Errno::BADF),
-        }
-    }
-
     fn connection(&mut self, id: Id) -> Result<&mut Connection, Errno> {
         match self.sockets.get_mut(id) {
             Some(Socket::Connection(connection)) => Ok(connection),
@@ -345,6 +331,16 @@ impl Reactor {
     /// EBADF when the id names no open listener.
     pub fn paused_for(&mut self, id: Id) -> Result<Option<Duration>, Errno> {
         Ok(self.listener(id)?.paused_for())
+    }
+
+    /// Has the kernel refuse newcomers of a listener, whoever else has its socket. Those that wait can be accepted, and
+    /// [`is_acceptable`](Reactor::is_acceptable) is true from then on.
+    ///
+    /// # Errors
+    ///
+    /// EOPNOTSUPP elsewhere than on Linux; EBADF when the id names no open listener.
+    pub fn refuse_newcomers(&mut self, id: Id) -> Result<(), Errno> {
+        self.listener(id)?.refuse_newcomers()
     }
 
     /// Would [`accept`](Reactor::accept) find a connection? Takes nothing.

@@ -150,20 +150,37 @@ fn without_descriptors_a_listener_pauses_and_goes_on_when_one_closes() {
 }
 
 #[test]
-fn a_listener_that_is_released_goes_on_listening_without_the_reactor() {
+fn a_descriptor_is_known_while_it_is_there() {
     let mut reactor = Reactor::new().unwrap();
-    let (fd, address) = listener("release");
+    let (fd, _) = listener("known");
     let number = fd.as_raw_fd();
     assert!(!reactor.has_fd(number));
     let id = reactor.add(fd, Role::Listener).unwrap();
     assert!(reactor.has_fd(number));
-    let released = reactor.release(id).unwrap();
-    assert_eq!(released.as_raw_fd(), number);
+    reactor.close(id);
     assert!(!reactor.has_fd(number));
-    assert!(matches!(reactor.release(id), Err(Errno::BADF)));
-    let _client = client(&address);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn newcomers_are_refused_and_those_that_wait_are_kept() {
+    let mut reactor = Reactor::new().unwrap();
+    let (fd, address) = listener("refuse");
+    let id = reactor.add(fd, Role::Listener).unwrap();
+    let _clients = [client(&address), client(&address)];
+    poll(&mut reactor);
+    assert_eq!(reactor.refuse_newcomers(id), Ok(()));
+    assert_eq!(connect(stream(), &address), Err(Errno::CONNREFUSED));
+    // The kernel says it once.
+    assert_eq!(poll(&mut reactor).len(), 1);
     assert_eq!(poll(&mut reactor), []);
-    rustix::net::accept(&released).unwrap();
+    reactor.accept(id).unwrap();
+    reactor.accept(id).unwrap();
+    assert_eq!(reactor.accept(id), Err(Errno::AGAIN));
+    assert_eq!(poll(&mut reactor), []);
+    assert_eq!(reactor.is_acceptable(id), Ok(true));
+    reactor.close(id);
+    assert_eq!(reactor.refuse_newcomers(id), Err(Errno::BADF));
 }
 
 #[test]

@@ -1,0 +1,17 @@
+// Serves a descriptor that it is given: drains it when it is told to, and says to how many that waited it has answered.
+import { once } from 'node:events'
+import { listen } from '../../index.js'
+
+const listener = await listen({ fd: Number(process.argv[2]) })
+console.log('serving')
+await once(process.stdin, 'data')
+await listener.close({ drain: true })
+console.log(`stopped closed=${listener.closed}`)
+await once(process.stdin, 'data')
+process.stdin.destroy()
+let served = 0
+for await (const socket of listener) {
+  served++
+  socket.end('from the child')
+}
+console.log(`served ${served} closed=${listener.closed}`)

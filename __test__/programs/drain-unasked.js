@@ -1,0 +1,13 @@
+// Drains a listener at which a client waits that nobody asks for, says how much CPU two seconds of that take, and ends.
+import { connect, listen } from '../../index.js'
+import { address } from './socket-address.js'
+
+const listener = await listen(address(process.argv[2]))
+const client = await connect(listener.path)
+await listener.close({ drain: true })
+const start = process.cpuUsage()
+setTimeout(() => {
+  const { user, system } = process.cpuUsage(start)
+  console.log(JSON.stringify({ share: (user + system) / 2e6, closed: listener.closed }))
+}, 2000)
+client.unref()
