@@ -276,7 +276,29 @@ withPython('draining an inherited listener leaves it to those who share it', asy
     t.is(String(await receiveAll(client)), 'from the child')
     client.destroy()
   }
-  await program.prints('served 3 closed=true')
+  await program.prints('served 3 closed=true refused=0')
+  t.is(String(await receiveAll(newcomer)), 'from the parent')
+  newcomer.destroy()
+  const { code, errors } = await program.ended
+  t.deepEqual([code, errors], [0, ''])
+})
+
+withPython('draining an inherited listener refuses whom it does not allow', async t => {
+  t.timeout(30_000)
+  const path = places.path(t)
+  const nobodyHere = String(process.geteuid!() + 1)
+  const program = new Program(t, 'python3', [parent, 'listener', path, process.execPath, child, nobodyHere])
+  await program.prints('serving')
+  const waiting = await Promise.all([connect(path), connect(path), connect(path)])
+  program.stdin.write('drain\n')
+  await program.prints('stopped closed=false')
+  for (const client of waiting) {
+    t.is((await receiveAll(client)).length, 0)
+    client.destroy()
+  }
+  const newcomer = await connect(path)
+  program.stdin.end('serve\n')
+  await program.prints('served 0 closed=true refused=3')
   t.is(String(await receiveAll(newcomer)), 'from the parent')
   newcomer.destroy()
   const { code, errors } = await program.ended

@@ -1,8 +1,10 @@
 // Serves a descriptor that it is given: drains it when it is told to, and says to how many that waited it has answered.
+// Arguments: the uid of those who are allowed, or nothing; the descriptor's number.
 import { once } from 'node:events'
 import { listen } from '../../index.js'
 
-const listener = await listen({ fd: Number(process.argv[2]) })
+const [fd, uid] = process.argv.slice(2).map(Number).toReversed()
+const listener = await listen({ fd }, uid === undefined ? {} : { allow: { uids: [uid] } })
 console.log('serving')
 await once(process.stdin, 'data')
 await listener.close({ drain: true })
@@ -14,4 +16,4 @@ for await (const socket of listener) {
   served++
   socket.end('from the child')
 }
-console.log(`served ${served} closed=${listener.closed}`)
+console.log(`served ${served} closed=${listener.closed} refused=${listener.refused}`)
