@@ -1,5 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
-import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { cpSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -77,6 +78,30 @@ test('the examples run', async t => {
   const name = `udsock-test-${process.pid}`
   const { stdout: greeting } = await run(process.execPath, ['examples/private.js', name], { cwd: home })
   t.is(greeting, `hello, user ${process.geteuid!()}\n0 refused\n`)
+})
+
+test('the daemon of the examples answers, and ends by itself on SIGTERM', async t => {
+  t.timeout(60_000)
+  const home = project(t)
+  cpSync(join(root, 'examples'), join(home, 'examples'), { recursive: true })
+  const daemon = spawn(process.execPath, ['examples/daemon.js'], {
+    cwd: home,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  t.teardown(() => daemon.kill('SIGKILL'))
+  const exited = once(daemon, 'exit')
+  let said = ''
+  daemon.stdout.on('data', chunk => (said += chunk))
+  await eventually('it listens', () => said.includes('listening'))
+  t.is(statSync(join(home, 'daemon.sock')).mode & 0o777, 0o600)
+  const { stdout } = await run(process.execPath, ['examples/ask.js', 'daemon.sock', 'to and fro'], {
+    cwd: home,
+  })
+  t.is(stdout, 'you said to and fro\n')
+  daemon.kill('SIGTERM')
+  t.deepEqual(await exited, [0, null])
+  t.is(said, 'listening on daemon.sock\nno more will come\n')
+  t.false(existsSync(join(home, 'daemon.sock')))
 })
 
 test('the package can be required', async t => {
