@@ -46,7 +46,8 @@ export class Program {
   }
 
   kill(signal: NodeJS.Signals): void {
-    this.#child.kill(signal)
+    // Not the child's kill(), after which Deno says that the signal ended it, whatever did.
+    process.kill(this.#child.pid!, signal)
   }
 
   /** The next line that the process prints, each once. */
