@@ -4,8 +4,12 @@ import { type Engine } from './engine.js'
 /** A chunk up to this length is copied when it is written, so that its memory is the caller's again at once. */
 export const smallChunk = 8192
 const memoryLength = 32 * 1024
-/** Copies that are sent before the turn ends, so that the peer wakes up and works meanwhile: see pipeline, on two CPUs. */
-const earlyFlush = 1024
+/**
+ * Copies that are sent before the turn ends: the first soon, so that the peer wakes up and works meanwhile, then twice as many
+ * each time, because every wake-up costs. See pipeline.
+ */
+const firstFlush = 1024
+const largestFlush = 8 * 1024
 /** The same for frames, whose reader wants many at once: so many of them, or so many bytes. See framed-64 and framed-1024. */
 const framesAtOnce = 60
 const frameBytesAtOnce = 28 * 1024
@@ -38,6 +42,7 @@ export class Outbox {
   #filled = 0
   /** Frames since the last send. */
   #frames = 0
+  #nextFlush = firstFlush
   /** While corked, how many slices were there before: they alone may leave. */
   #uncorked: number | undefined
   #blocked = false
@@ -131,7 +136,7 @@ export class Outbox {
 
   /** Is there so much that it should not wait for the end of the turn? */
   get isFilling(): boolean {
-    return this.#slices.length > 0 || this.#filled - this.#start >= earlyFlush
+    return this.#slices.length > 0 || this.#filled - this.#start >= this.#nextFlush
   }
 
   /** The same of frames. */
@@ -146,13 +151,15 @@ export class Outbox {
   /** Gives the kernel what it takes without waiting. */
   send(): void {
     this.#frames = 0
+    this.#nextFlush = Math.min(2 * this.#nextFlush, largestFlush)
     if (this.#blocked || this.#failure !== 0) return
     if (this.#uncorked === undefined && this.#slices.length === 0) this.#sendCopies()
     else this.#sendSlices()
   }
 
-  /** Gives memory back to those that write in this turn: what has to wait moves into memory of its own. */
+  /** The turn ends. Gives memory back to those that write in it: what has to wait moves into memory of its own. */
   settle(): void {
+    this.#nextFlush = firstFlush
     const memory = this.#memory
     if (memory === undefined) return
     this.#seal()
