@@ -67,19 +67,26 @@ for (const place of everyPlace) {
   })
 }
 
+interface Accepted {
+  worker: Worker
+  /** Its exit code, also when it ends before its connection is accepted. */
+  exited: Promise<number>
+  socket: UnixSocket
+}
+
 /** A worker's connection to us. */
-async function accepted(t: ExecutionContext, how: string): Promise<{ worker: Worker; socket: UnixSocket }> {
+async function accepted(t: ExecutionContext, how: string): Promise<Accepted> {
   const listener = await listening(t)
   const worker = peer(t, how, listener.path)
+  const exited = once<number>(worker, 'exit')
   const socket = await listener.accept()
   t.teardown(() => socket.destroy())
-  return { worker, socket }
+  return { worker, exited, socket }
 }
 
 test('process.exit() in a data callback of a worker delivers what was written, and ends that worker alone', async t => {
   t.timeout(60_000)
-  const { worker, socket } = await accepted(t, 'exits in a data callback')
-  const exited = once(worker, 'exit')
+  const { exited, socket } = await accepted(t, 'exits in a data callback')
   socket.write('go')
   t.is(String(await receiveAll(socket)), 'last words')
   t.is(await exited, 7)
@@ -87,8 +94,8 @@ test('process.exit() in a data callback of a worker delivers what was written, a
 
 test("a throw in a data callback of a worker is that worker's error, after what was written was sent", async t => {
   t.timeout(60_000)
-  const { worker, socket } = await accepted(t, 'throws in a data callback')
-  const [failed, exited] = [once<Error>(worker, 'error'), once(worker, 'exit')]
+  const { worker, exited, socket } = await accepted(t, 'throws in a data callback')
+  const failed = once<Error>(worker, 'error')
   socket.write('go')
   t.is(String(await receiveAll(socket)), 'last words')
   t.is((await failed).message, 'as it should be')
@@ -97,8 +104,7 @@ test("a throw in a data callback of a worker is that worker's error, after what 
 
 test('a worker ends by itself when all it has is unreferenced, and closes its descriptors', async t => {
   t.timeout(60_000)
-  const { worker, socket } = await accepted(t, 'has only unreferenced things')
-  const exited = once(worker, 'exit')
+  const { exited, socket } = await accepted(t, 'has only unreferenced things')
   t.is(String(await receiveAll(socket)), '')
   t.is(await exited, 0)
 })
