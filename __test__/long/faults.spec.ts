@@ -1,8 +1,8 @@
 import test from 'ava'
-import { lstatSync, readdirSync } from 'node:fs'
+import { lstatSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { listen } from '../../index.js'
-import { places } from '../helpers.js'
+import { eventually, places } from '../helpers.js'
 import { answer, runs, startBehind } from '../program.js'
 
 const hasStrace = runs('strace', '-V')
@@ -51,3 +51,21 @@ for (const onExisting of ['error', 'replaceStale', 'takeOver'] as const) {
     })
   }
 }
+
+withStrace('a file that takes the name while a socket is bound there is neither changed nor removed', async t => {
+  t.timeout(60_000)
+  const path = places.path(t)
+  const mine = `${dirname(path)}/mine`
+  writeFileSync(mine, 'text', { mode: 0o600 })
+  const strace = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=bind']
+  const inject = ['-e', 'inject=bind:delay_exit=500000:when=1']
+  const options = JSON.stringify({ mode: 0o666, unlinkOnClose: true })
+  const program = startBehind(t, [...strace, ...inject], 'listen-once.js', [path, options])
+  await eventually('the socket is bound', () => readdirSync(dirname(path)).includes('s'))
+  renameSync(mine, path)
+  // The first attempt finds that out, the second that something is there.
+  t.deepEqual(await answer(t, program), { outcome: 'EADDRINUSE', leaked: 0 })
+  t.deepEqual(readdirSync(dirname(path)), ['s'])
+  t.is(readFileSync(path, 'utf8'), 'text')
+  t.is(lstatSync(path).mode & 0o777, 0o600)
+})
