@@ -20,8 +20,10 @@ struct Pause {
 
 pub(crate) struct Listener {
     pub(crate) fd: OwnedFd,
+    /// Others may have the socket, too: nothing of it is changed.
+    is_shared: bool,
     /// Its connections can have no descriptors sent to them.
-    pub(crate) refuses_rights: bool,
+    refuses_rights: bool,
     /// Who may come; none: everybody.
     pub(crate) gate: Option<Gate>,
     pause: Option<Pause>,
@@ -35,7 +37,16 @@ fn is_shortage(errno: Errno) -> bool {
 impl Listener {
     pub(crate) fn new(fd: OwnedFd) -> Self {
         let refuses_rights = stream::refuse_rights(fd.as_fd());
-        Listener { fd, refuses_rights, gate: None, pause: None }
+        Listener { fd, is_shared: false, refuses_rights, gate: None, pause: None }
+    }
+
+    pub(crate) fn shared(fd: OwnedFd) -> Self {
+        Listener { fd, is_shared: true, refuses_rights: false, gate: None, pause: None }
+    }
+
+    /// Has a connection of its own refuse descriptors, if it does not already.
+    pub(crate) fn refuse_rights(&self, accepted: BorrowedFd<'_>) -> bool {
+        if self.is_shared { stream::refuse_rights(accepted) } else { self.refuses_rights }
     }
 
     /// The next connection, non-blocking and close-on-exec. After a shortage the kernel is left alone until the pause

@@ -34,6 +34,8 @@ pub enum Role {
     Connection,
     /// A listening stream socket.
     Listener,
+    /// A listening stream socket that other processes may have, too: no option of it is changed.
+    SharedListener,
 }
 
 /// Where a connection's bytes go.
@@ -157,6 +159,7 @@ impl Reactor {
                 Socket::Connection(Connection::new(fd, refuses_rights))
             }
             Role::Listener => Socket::Listener(Listener::new(fd)),
+            Role::SharedListener => Socket::Listener(Listener::shared(fd)),
         })
     }
 
@@ -290,13 +293,14 @@ impl Reactor {
     /// [`paused_for`](Reactor::paused_for); EBADF; what [`add`](Reactor::add) reports.
     pub fn accept(&mut self, id: Id) -> Result<Id, Errno> {
         let listener = self.listener(id)?;
-        let refuses_rights = listener.refuses_rights;
         let accepted = listener.accept();
         if listener.paused_for().is_some() && !self.paused.contains(&id) {
             self.paused.push(id);
         }
         let accepted = accepted?;
-        if let Some(gate) = &self.listener(id)?.gate
+        let listener = self.listener(id)?;
+        let refuses_rights = listener.refuse_rights(accepted.as_fd());
+        if let Some(gate) = &listener.gate
             && !gate(accepted.as_fd())
         {
             self.turn_away(Connection::new(accepted, refuses_rights));
