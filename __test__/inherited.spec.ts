@@ -51,6 +51,7 @@ withPython(
     second.destroy()
     const { output, errors, code } = await program.ended
     t.deepEqual([code, errors], [0, ''])
+    t.true(output.endsWith('\n1 descriptor taken'))
     const report = JSON.parse(output.split('\n').find(line => line.startsWith('{'))!) as Report
     t.is(report.outcome, path)
     // Node itself makes what it inherits close-on-exec.

@@ -45,6 +45,10 @@ export class Program {
     })
   }
 
+  get pid(): number | undefined {
+    return this.#child.pid
+  }
+
   kill(signal: NodeJS.Signals): void {
     // Not the child's kill(), after which Deno says that the signal ended it, whatever did.
     process.kill(this.#child.pid!, signal)

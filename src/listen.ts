@@ -84,9 +84,9 @@ interface Wish {
  * Unless told otherwise, the socket file is made with the process's umask and stays when the listener closes.
  *
  * Rejects with a system error (`code`, `errno`, `syscall` 'listen', `address`): EADDRINUSE as `onExisting` says,
- * ENOENT for a missing directory, EACCES, EROFS, ENOSPC; with `onExisting`, ETIMEDOUT when another process holds the
- * directory's lock for 5 seconds, ENAMETOOLONG and EEXIST when the temporary name does not fit or is taken, ESTALE when others
- * go on changing the path; with an AbortError; with ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE
+ * ENOENT for a missing directory, EACCES, EROFS, ENOSPC, ESTALE when others go on changing what stands at the path; with
+ * `onExisting`, ETIMEDOUT when another process holds the directory's lock for 5 seconds, ENAMETOOLONG and EEXIST when the
+ * temporary name does not fit or is taken; with an AbortError; with ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE
  * before any system call; with ERR_UNSUPPORTED_PLATFORM. After any of them no file, lock or descriptor of this call is
  * left.
  */
@@ -220,8 +220,10 @@ function adopt(
 }
 
 function bindError(code: number, { display }: ResolvedPath, { onExisting }: Wish): SystemError {
-  if (onExisting === 'error') return systemError(code, 'listen', display)
+  const changing = { [-errno.ESTALE]: 'other processes go on changing what stands there' }
+  if (onExisting === 'error') return systemError(code, 'listen', display, changing[code])
   const explanations: Record<number, string> = {
+    ...changing,
     [-errno.EADDRINUSE]:
       onExisting === 'takeOver'
         ? "what stands there is no stream socket of this process's user"
@@ -229,7 +231,6 @@ function bindError(code: number, { display }: ResolvedPath, { onExisting }: Wish
     [-errno.ETIMEDOUT]: `another process keeps the directory ${dirname(display)} locked`,
     [-errno.ENAMETOOLONG]: 'the temporary name beside the path does not fit into an address',
     [-errno.EEXIST]: 'something else stands at the temporary name beside the path',
-    [-errno.ESTALE]: 'other processes go on changing what stands there',
   }
   return systemError(code, 'listen', display, explanations[code])
 }

@@ -129,7 +129,7 @@ export class UnixListener
 
   /**
    * Resolves when `accept()` would not wait, or when the listener closes. Consumes nothing. Rejects with an AbortError. With
-   * `allow`, who is there may yet be refused, and `accept()` then waits for the next.
+   * `allow`, who is there may yet be refused, and `accept()` then waits for the next; in a shortage it waits that out.
    */
   async ready(options?: WaitOptions): Promise<void> {
     const signal = signalOf(options)

@@ -3,7 +3,7 @@ import { getSystemErrorName } from 'node:util'
 
 /** What the 'overload' event of a listener says. */
 export interface Overload {
-  /** What ran out: 'EMFILE' descriptors of the process, 'ENFILE' of the system, 'ENOBUFS' and 'ENOMEM' memory. */
+  /** What ran out: 'EMFILE' descriptors of the process, 'ENFILE' of the system, 'ENOBUFS' and 'ENOMEM' memory, 'ENOSPC' what epoll(7) may watch for the user. */
   readonly code: string
   /** Attempts to accept that failed since the last event, this one included: 1 or more. */
   readonly failures: number
@@ -11,8 +11,8 @@ export interface Overload {
   readonly connections: number
 }
 
-const { EMFILE, ENFILE, ENOBUFS, ENOMEM } = constants.errno
-const shortages: ReadonlySet<number> = new Set([-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM])
+const { EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC } = constants.errno
+const shortages: ReadonlySet<number> = new Set([-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM, -ENOSPC])
 /** Milliseconds between two reports at least. */
 const interval = 1000
 

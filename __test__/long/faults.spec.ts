@@ -1,9 +1,10 @@
 import test from 'ava'
-import { lstatSync, readdirSync } from 'node:fs'
+import { lstatSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { listen } from '../../index.js'
-import { places } from '../helpers.js'
-import { answer, runs, startBehind } from '../program.js'
+import { connect } from '../../index.js'
+import { eventually, places, receiveAll } from '../helpers.js'
+import { answer, Program, runs, start, startBehind } from '../program.js'
 
 const hasStrace = runs('strace', '-V')
 const withStrace = hasStrace ? test.serial : test.skip
@@ -51,3 +52,49 @@ for (const onExisting of ['error', 'replaceStale', 'takeOver'] as const) {
     })
   }
 }
+
+withStrace(
+  'a file that takes the name while a socket is bound there is neither changed nor removed',
+  async t => {
+    t.timeout(60_000)
+    const path = places.path(t)
+    const mine = `${dirname(path)}/mine`
+    writeFileSync(mine, 'text', { mode: 0o600 })
+    const strace = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=bind']
+    const inject = ['-e', 'inject=bind:delay_exit=500000:when=1']
+    const options = JSON.stringify({ mode: 0o666, unlinkOnClose: true })
+    const program = startBehind(t, [...strace, ...inject], 'listen-once.js', [path, options])
+    await eventually('the socket is bound', () => readdirSync(dirname(path)).includes('s'))
+    renameSync(mine, path)
+    // The first attempt finds that out, the second that something is there.
+    t.deepEqual(await answer(t, program), { outcome: 'EADDRINUSE', leaked: 0 })
+    t.deepEqual(readdirSync(dirname(path)), ['s'])
+    t.is(readFileSync(path, 'utf8'), 'text')
+    t.is(lstatSync(path).mode & 0o777, 0o600)
+  },
+)
+
+const canAttach = hasStrace && process.geteuid?.() === 0
+const withAttached = canAttach ? test.serial : test.skip
+if (!canAttach) console.log('# connections that cannot be watched: skipped, this needs root and strace')
+
+for (const code of ['ENOMEM', 'ENOSPC'])
+  withAttached(`who is accepted when epoll has no room (${code}) waits until it has`, async t => {
+    t.timeout(60_000)
+    const path = places.path(t)
+    const server = start(t, 'listener-unwatched.js', [path])
+    t.is(await server.nextLine(), 'listening')
+    // From here on the server watches nothing but connections.
+    const inject = ['-e', 'trace=epoll_ctl', '-e', `inject=epoll_ctl:error=${code}:when=1..4`]
+    const trace = `${path}.trace`
+    const strace = new Program(t, 'strace', ['-f', '-o', trace, ...inject, '-p', `${server.pid}`])
+    await eventually('strace watches', () =>
+      readFileSync(`/proc/${server.pid}/status`, 'utf8').includes(`TracerPid:\t${strace.pid}`),
+    )
+    const clients = await Promise.all(Array.from({ length: 10 }, () => connect(path)))
+    for (const client of clients) t.is(String(await receiveAll(client.end())), 'welcome')
+    server.stdin.write('report\n')
+    t.deepEqual(JSON.parse(await server.nextLine()), [code])
+    await strace.ended
+    t.is(readFileSync(trace, 'utf8').match(/INJECTED/g)?.length, 4)
+  })

@@ -51,4 +51,11 @@ if kind == "listener" and status == 0:
     connection, _ = made.accept()
     connection.sendall(b"from the parent")
     connection.close()
+    # The other options of the socket are as they were: descriptors can be sent to those whom the parent accepts.
+    sender = socket.socket(socket.AF_UNIX)
+    sender.connect(path)
+    taker, _ = made.accept()
+    socket.send_fds(sender, [b"x"], [0])
+    _, taken, _, _ = socket.recv_fds(taker, 1, 1)
+    print(f"{len(taken)} descriptor taken", flush=True)
 sys.exit(status)

@@ -200,7 +200,7 @@ impl Reactor {
             // `listen({ fd })` promises, as with node:net; the reactor does not.
             let socket = unsafe { OwnedFd::from_raw_fd(fd) };
             match udsock::adopt(socket) {
-                Ok(socket) => open.reactor.add(socket, udsock_reactor::Role::Listener),
+                Ok(socket) => open.reactor.add(socket, udsock_reactor::Role::SharedListener),
                 Err((socket, error)) => {
                     // It stays the caller's.
                     let _ = socket.into_raw_fd();

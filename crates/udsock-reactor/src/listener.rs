@@ -20,22 +20,36 @@ struct Pause {
 
 pub(crate) struct Listener {
     pub(crate) fd: OwnedFd,
+    /// Others may have the socket, too: nothing of it is changed.
+    is_shared: bool,
     /// Its connections can have no descriptors sent to them.
-    pub(crate) refuses_rights: bool,
+    refuses_rights: bool,
     /// Who may come; none: everybody.
     pub(crate) gate: Option<Gate>,
     pause: Option<Pause>,
+    /// Accepted, though it could not be watched yet: the next.
+    kept: Option<OwnedFd>,
 }
 
-/// Is this a shortage that passes when something is released, rather than a fault of the listener?
-fn is_shortage(errno: Errno) -> bool {
-    matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
+/// Is this a shortage that passes when something is released, rather than a fault of the listener? ENOSPC: of descriptors
+/// that epoll(7) may watch for the user.
+pub(crate) fn is_shortage(errno: Errno) -> bool {
+    matches!(errno, Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::NOSPC)
 }
 
 impl Listener {
     pub(crate) fn new(fd: OwnedFd) -> Self {
         let refuses_rights = stream::refuse_rights(fd.as_fd());
-        Listener { fd, refuses_rights, gate: None, pause: None }
+        Listener { fd, is_shared: false, refuses_rights, gate: None, pause: None, kept: None }
+    }
+
+    pub(crate) fn shared(fd: OwnedFd) -> Self {
+        Listener { fd, is_shared: true, refuses_rights: false, gate: None, pause: None, kept: None }
+    }
+
+    /// Has a connection of its own refuse descriptors, if it does not already.
+    pub(crate) fn refuse_rights(&self, accepted: BorrowedFd<'_>) -> bool {
+        if self.is_shared { stream::refuse_rights(accepted) } else { self.refuses_rights }
     }
 
     /// The next connection, non-blocking and close-on-exec. After a shortage the kernel is left alone until the pause
@@ -47,27 +61,39 @@ impl Listener {
         {
             return Err(pause.errno);
         }
+        if let Some(fd) = self.kept.take() {
+            return Ok(fd);
+        }
         loop {
             match accept_non_blocking(&self.fd) {
-                Ok(fd) => {
-                    self.pause = None;
-                    return Ok(fd);
-                }
+                Ok(fd) => return Ok(fd),
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
                 // Linux wants a descriptor before it looks whether anybody is there.
                 Err(errno) if is_shortage(errno) && !self.is_acceptable() => return Err(Errno::AGAIN),
-                Err(errno) if is_shortage(errno) => {
-                    let length = self
-                        .pause
-                        .as_ref()
-                        .map_or(SHORTEST_PAUSE, |pause| pause.length * 2)
-                        .min(LONGEST_PAUSE);
-                    self.pause = Some(Pause { errno, length, until: Instant::now() + length });
+                Err(errno) => {
+                    if is_shortage(errno) {
+                        self.begin_pause(errno);
+                    }
                     return Err(errno);
                 }
-                Err(errno) => return Err(errno),
             }
         }
+    }
+
+    /// Takes back what `accept` gave, because of a shortage: after the pause it is the next.
+    pub(crate) fn keep(&mut self, fd: OwnedFd, errno: Errno) {
+        self.kept = Some(fd);
+        self.begin_pause(errno);
+    }
+
+    fn begin_pause(&mut self, errno: Errno) {
+        let length = self.pause.as_ref().map_or(SHORTEST_PAUSE, |pause| pause.length * 2).min(LONGEST_PAUSE);
+        self.pause = Some(Pause { errno, length, until: Instant::now() + length });
+    }
+
+    /// A connection has been dealt with, so the shortage is over.
+    pub(crate) fn end_shortage(&mut self) {
+        self.pause = None;
     }
 
     /// How long the pause still lasts; none if there is none.
@@ -100,8 +126,11 @@ impl Listener {
         Err(Errno::OPNOTSUPP)
     }
 
-    /// Would `accept` find a connection now? Asks the kernel and takes nothing.
+    /// Would `accept` find a connection now? Takes nothing.
     pub(crate) fn is_acceptable(&self) -> bool {
+        if self.kept.is_some() {
+            return true;
+        }
         let mut fds = [PollFd::from_borrowed_fd(self.fd.as_fd(), PollFlags::IN)];
         matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(1..))
     }

@@ -2,7 +2,7 @@
 
 use crate::connection::{Connection, READ_SIZE, SMALLEST_READ};
 use crate::event::Ring;
-use crate::listener::{Gate, Listener};
+use crate::listener::{Gate, Listener, is_shortage};
 use crate::streak::Streak;
 use crate::table::Table;
 use crate::{Answer, Arrival, Event, EventKind, Id, Mailbox, stream};
@@ -34,6 +34,8 @@ pub enum Role {
     Connection,
     /// A listening stream socket.
     Listener,
+    /// A listening stream socket that other processes may have, too: no option of it is changed.
+    SharedListener,
 }
 
 /// Where a connection's bytes go.
@@ -157,14 +159,19 @@ impl Reactor {
                 Socket::Connection(Connection::new(fd, refuses_rights))
             }
             Role::Listener => Socket::Listener(Listener::new(fd)),
+            Role::SharedListener => Socket::Listener(Listener::shared(fd)),
         })
     }
 
     fn insert(&mut self, socket: Socket) -> Result<Id, Errno> {
-        let id = self.sockets.vacancy().ok_or(Errno::MFILE)?;
-        let fd = socket.fd().as_raw_fd();
-        self.poll.registry().register(&mut SourceFd(&fd), id.token(), READ).map_err(errno)?;
+        self.register(socket.fd())?;
         self.sockets.insert(socket).ok_or(Errno::MFILE)
+    }
+
+    /// Watches what is to be inserted next.
+    fn register(&self, fd: BorrowedFd<'_>) -> Result<(), Errno> {
+        let id = self.sockets.vacancy().ok_or(Errno::MFILE)?;
+        self.poll.registry().register(&mut SourceFd(&fd.as_raw_fd()), id.token(), READ).map_err(errno)
     }
 
     /// A socket's descriptor, for questions to the kernel.
@@ -286,24 +293,38 @@ impl Reactor {
     ///
     /// # Errors
     ///
-    /// EAGAIN when none waits; ECONNREFUSED when the listener's gate refused the one that did, which is closed then; EMFILE, ENFILE, ENOBUFS, ENOMEM in a shortage, after which the listener pauses for
-    /// [`paused_for`](Reactor::paused_for); EBADF; what [`add`](Reactor::add) reports.
+    /// EAGAIN when none waits; ECONNREFUSED when the listener's gate refused the one that did, which is closed then; EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC in a shortage, after which the listener pauses for
+    /// [`paused_for`](Reactor::paused_for), and nobody is lost; EBADF; what the poll object reports of the new descriptor, which is closed then.
     pub fn accept(&mut self, id: Id) -> Result<Id, Errno> {
-        let listener = self.listener(id)?;
-        let refuses_rights = listener.refuses_rights;
-        let accepted = listener.accept();
-        if listener.paused_for().is_some() && !self.paused.contains(&id) {
+        let accepted = match self.listener(id)?.accept() {
+            Ok(fd) => self.admit(id, fd),
+            Err(errno) => Err(errno),
+        };
+        if self.listener(id)?.paused_for().is_some() && !self.paused.contains(&id) {
             self.paused.push(id);
         }
-        let accepted = accepted?;
-        if let Some(gate) = &self.listener(id)?.gate
-            && !gate(accepted.as_fd())
+        accepted
+    }
+
+    fn admit(&mut self, id: Id, fd: OwnedFd) -> Result<Id, Errno> {
+        let listener = self.listener(id)?;
+        let refuses_rights = listener.refuse_rights(fd.as_fd());
+        if let Some(gate) = &listener.gate
+            && !gate(fd.as_fd())
         {
-            self.turn_away(Connection::new(accepted, refuses_rights));
+            listener.end_shortage();
+            self.turn_away(Connection::new(fd, refuses_rights));
             return Err(Errno::CONNREFUSED);
         }
-        stream::prepare(accepted.as_fd())?;
-        self.insert(Socket::Connection(Connection::new(accepted, refuses_rights)))
+        stream::prepare(fd.as_fd())?;
+        if let Err(errno) = self.register(fd.as_fd()) {
+            if is_shortage(errno) {
+                self.listener(id)?.keep(fd, errno);
+            }
+            return Err(errno);
+        }
+        self.listener(id)?.end_shortage();
+        self.sockets.insert(Socket::Connection(Connection::new(fd, refuses_rights))).ok_or(Errno::MFILE)
     }
 
     /// Has every connection of a listener pass `gate` before [`accept`](Reactor::accept) hands it out.

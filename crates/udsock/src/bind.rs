@@ -222,7 +222,8 @@ fn create_then(
         permissions::before_bind(socket.as_fd(), mode)?;
     }
     rustix::net::bind(&socket, &name)?;
-    let file = SocketFile::find(path)?.ok_or_else(|| errno(libc::ESTALE))?;
+    // What is no socket has come in its place: neither to be given a mode nor ever to be removed.
+    let file = SocketFile::find(path)?.filter(SocketFile::is_socket).ok_or_else(|| errno(libc::ESTALE))?;
     // Nobody can connect to our own file yet. If somebody took over in between, this is theirs.
     let is_anothers = probe::listens(&name);
     if let Ok(true) = is_anothers {

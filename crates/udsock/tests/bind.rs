@@ -315,6 +315,24 @@ fn a_temporary_name_is_cleared_of_the_dead_and_respected_otherwise() {
 }
 
 #[test]
+fn a_listener_that_stands_at_the_temporary_name_is_left_alone() {
+    let directory = Directory::new();
+    let address = directory.address("s");
+    let _live = start(&address, OnExisting::Error).unwrap();
+    let other = directory.address(&format!(".udsock-{}", rustix::process::geteuid().as_raw()));
+    let neighbour = start(&other, OnExisting::Error).unwrap();
+    for taken in [&address, &other] {
+        assert_eq!(refusal(start(taken, OnExisting::TakeOver)), Some(libc::EEXIST));
+        assert_eq!(neighbour.file.as_ref().unwrap().state().unwrap(), FileState::Own);
+        try_connect(&other).unwrap();
+    }
+    drop(neighbour);
+    let _heir = start(&other, OnExisting::TakeOver).unwrap();
+    try_connect(&other).unwrap();
+    assert_eq!(names(&directory).len(), 2);
+}
+
+#[test]
 fn a_temporary_name_that_does_not_fit_is_refused_before_anything_is_made() {
     let directory = Directory::new();
     let long = directory.path().join("d".repeat(100 - directory.path().as_os_str().len()));

@@ -44,7 +44,7 @@ pub(super) fn claim(path: &Path, options: &BindOptions, cancelled: &AtomicBool) 
             if !probe::may_be_stream(path)? {
                 return Err(errno(libc::EADDRINUSE));
             }
-            if let Some(bound) = replace(path, &existing, &temporary, options)? {
+            if let Some(bound) = replace(path, &existing, &temporary, options, cancelled)? {
                 return Ok(bound);
             }
         } else {
@@ -63,9 +63,12 @@ fn replace(
     existing: &SocketFile,
     temporary: &Path,
     options: &BindOptions,
+    cancelled: &AtomicBool,
 ) -> io::Result<Option<Bound>> {
+    // What a killed process left; a listener of that very name is none of it.
     if let Some(left) = SocketFile::find(temporary)?
         && left.is_own_socket()
+        && !probe::is_alive(temporary, cancelled)?
     {
         left.remove_locked()?;
     }

@@ -72,6 +72,10 @@ impl SocketFile {
         Self { path: path.into(), ..self }
     }
 
+    pub(super) fn is_socket(&self) -> bool {
+        self.is_socket
+    }
+
     /// A socket of the user for whom this process works?
     pub(super) fn is_own_socket(&self) -> bool {
         self.is_socket && self.owner == geteuid().as_raw()
