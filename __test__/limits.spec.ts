@@ -232,7 +232,7 @@ for (const place of everyPlace) {
 
       const { recovery, accepted } = await told<{ recovery: number; accepted: number }>('free')
       t.is(accepted, open + 1)
-      t.true(recovery < 1500, `recovered after ${recovery} ms`)
+      t.true(recovery < 1000, `recovered after ${recovery} ms`)
       t.deepEqual(await told('drain'), { draining: open + 1 })
       await t.throwsAsync(connect(path), { code: 'ECONNREFUSED' })
 

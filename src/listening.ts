@@ -23,6 +23,9 @@ export const nobodyThere = -constants.errno.EAGAIN
 /** What it answers when somebody came whom `allow` does not name, and was closed. */
 export const notAllowed = -constants.errno.ECONNREFUSED
 
+/** More than wait in the kernel's queue, as a rule (SOMAXCONN), while others that come may be without end. */
+const mostEarly = 4096
+
 /** What the package makes a listener of; nobody else can. */
 export class Listening {
   readonly engine: Engine
@@ -96,7 +99,7 @@ export class Listening {
    * Refuses newcomers, keeps those who wait, and removes the file if that is to be.
    *
    * Where that cannot be had of the kernel, and where the socket may be somebody else's, too, those who wait now are taken and
-   * the descriptor is closed; in a shortage it stays open for who is left.
+   * the descriptor is closed; in a shortage, and after a great many, it stays open for who is left.
    */
   async stop(): Promise<void> {
     const { engine, id } = this
@@ -104,10 +107,12 @@ export class Listening {
     const removal = this.#removeFile(this.#claim?.unlinkOnClose)
     if (removal !== undefined) await removal
     if (refuses || this.#isClosed) return
-    let accepted
-    while ((accepted = this.#acceptNow()) >= 0 || accepted === notAllowed)
-      if (accepted !== notAllowed) this.#early.push(accepted)
-    if (accepted === nobodyThere) this.#closeDescriptor()
+    for (let count = 0; count < mostEarly; count++) {
+      const accepted = this.#acceptNow()
+      if (accepted >= 0) this.#early.push(accepted)
+      else if (accepted === nobodyThere) return this.#closeDescriptor()
+      else if (accepted !== notAllowed) return
+    }
   }
 
   /**

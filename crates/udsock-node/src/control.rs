@@ -64,6 +64,11 @@ impl Claim {
     fn bind(&self, address: &Address, options: &BindOptions) -> std::io::Result<OwnedFd> {
         let Bound { socket, file } = udsock::bind_with(address, options, &self.cancelled)?;
         *self.file.lock().unwrap_or_else(PoisonError::into_inner) = file;
+        // Who cancelled a moment ago found no file to remove.
+        if self.cancelled.load(Ordering::Relaxed) {
+            self.remove();
+            return Err(std::io::Error::from_raw_os_error(Errno::CANCELED.raw_os_error()));
+        }
         Ok(socket)
     }
 

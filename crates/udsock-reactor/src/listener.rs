@@ -7,7 +7,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Short enough that within a second after the shortage somebody is accepted.
+const LONGEST_PAUSE: Duration = Duration::from_millis(640);
 
 /// May this connection be handed out? It must neither read nor write.
 pub type Gate = Box<dyn Fn(BorrowedFd<'_>) -> bool>;
