@@ -35,7 +35,7 @@ export interface ServerEvents {
 
 /** Accepts in a row before the event loop has its turn. */
 const acceptsPerTurn = 64
-const { EACCES, EAGAIN, ENOENT } = constants.errno
+const { EACCES, EAGAIN, EBADF, ENOENT } = constants.errno
 const serverSockets = channel('net.server.socket')
 const listenStart = channel('tracing:net.server.listen:asyncStart')
 const listenEnd = channel('tracing:net.server.listen:asyncEnd')
@@ -124,7 +124,7 @@ class PathServer extends EventEmitter<ServerEvents> implements Endpoint, AsyncDi
     this.#obey(options['signal'])
     const { fd, path } = options
     if (typeof fd === 'number' && fd >= 0) {
-      this.#start(own => own.reactor.adopt(fd), null)
+      this.#start(own => (Number.isInteger(fd) && fd < 2 ** 31 ? own.reactor.adopt(fd) : -EBADF), null)
       return this
     }
     if (isTcp(options, args)) throw tcpRefused()

@@ -1,8 +1,8 @@
 import { AsyncResource } from 'node:async_hooks'
 import { channel } from 'node:diagnostics_channel'
-import { type IpcNetConnectOpts, type SocketConstructorOpts } from 'node:net'
+import { type IpcNetConnectOpts, type IpcSocketConnectOpts, type SocketConstructorOpts } from 'node:net'
 import { constants } from 'node:os'
-import { Duplex, type DuplexOptions } from 'node:stream'
+import { addAbortSignal, Duplex, type DuplexOptions } from 'node:stream'
 import { types } from 'node:util'
 import { Connection, type KeptOptions, unconnected } from '../connection.js'
 import { type Engine, engine } from '../engine.js'
@@ -10,6 +10,7 @@ import { invalidType, invalidValue } from '../errors.js'
 import { type OnRead } from '../inbox.js'
 import { type SocketReadyState } from '../pipe.js'
 import { UnixSocket } from '../socket.js'
+import { validateSignal } from '../validate.js'
 import { addressOf, defaultHighWaterMark, optionsOf, validateNumber } from './arguments.js'
 import { Attempt } from './attempt.js'
 import { callable } from './callable.js'
@@ -47,8 +48,8 @@ class PathSocket extends UnixSocket {
   server: Server | null = null
   /** @internal The same, by the name that libraries know. */
   _server: Server | null = null
-  /** Of node:net for TCP; always undefined. */
-  declare readonly autoSelectFamilyAttemptedAddresses: string[] | undefined
+  /** Of TCP alone: undefined, as node:net's is for a path. */
+  declare readonly autoSelectFamilyAttemptedAddresses: string[]
 
   /**
    * `options`: as of `new net.Socket`; `fd`, a connected Unix-domain socket of this process, is the socket's from then on.
@@ -62,6 +63,9 @@ class PathSocket extends UnixSocket {
     this.#isBegun = own.id !== unconnected
     this.on('end', onEnd)
     if (this.#isBegun) this.#startReading(options)
+    // Not by the stream's own option, which may destroy it before it is made.
+    const signal = accepted === undefined ? signalOf(options) : undefined
+    if (signal !== undefined) addAbortSignal(signal, this)
   }
 
   #startReading(options: unknown): void {
@@ -81,6 +85,10 @@ class PathSocket extends UnixSocket {
    *
    * @throws ERR_MISSING_ARGS, ERR_INVALID_ARG_TYPE; ERR_INVALID_ARG_VALUE for a port, which node:net takes.
    */
+  connect(path: string, callback?: () => void): this
+  connect(options: IpcSocketConnectOpts, callback?: () => void): this
+  /** What node:net takes besides: a port is refused. */
+  connect(...args: unknown[]): this
   connect(...args: unknown[]): this {
     const [options, callback] = optionsOf(args)
     const { path, port } = options
@@ -162,9 +170,9 @@ class PathSocket extends UnixSocket {
     return this.bytesPut
   }
 
-  /** `writableLength`; undefined without a connection. */
-  get bufferSize(): number | undefined {
-    return this.#isBegun ? this.writableLength : undefined
+  /** `writableLength`; without a connection undefined, which Node's types do not know. */
+  get bufferSize(): number {
+    return (this.#isBegun ? this.writableLength : undefined) as number
   }
 
   /* ---------------------------------------------------------------- closing */
@@ -219,14 +227,17 @@ function newConnection(given: SocketConstructorOpts | number | undefined): Conne
 
 /** What a socket is made with, of the options of its caller or its server. */
 export function keptOptions(options: Record<string, unknown>): KeptOptions {
+  const { signal: _signal, onread, ...given } = options
   const highWaterMark = defaultHighWaterMark()
-  const stream: DuplexOptions = {
-    highWaterMark,
-    ...options,
-    ...streamDefaults,
-    allowHalfOpen: Boolean(options['allowHalfOpen']),
-  }
-  return { highWaterMark, writeLimit: Infinity, onread: onReadOf(options['onread']), stream }
+  const allowHalfOpen = Boolean(given['allowHalfOpen'])
+  const stream: DuplexOptions = { highWaterMark, ...given, ...streamDefaults, allowHalfOpen }
+  return { highWaterMark, writeLimit: Infinity, onread: onReadOf(onread), stream }
+}
+
+function signalOf(options: unknown): AbortSignal | undefined {
+  const { signal } = (options ?? {}) as Record<string, unknown>
+  validateSignal(signal)
+  return signal
 }
 
 /** Node ignores what is no use. */
