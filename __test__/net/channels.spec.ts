@@ -1,7 +1,7 @@
 import { type ChannelListener, subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { type Server, type Socket } from 'node:net'
 import { writeFileSync } from 'node:fs'
-import { closed, compare, once, type World } from './helpers.js'
+import { closed, compare, once, quiet, type World } from './helpers.js'
 
 
 type Message = { socket?: Socket; server?: Server; options?: unknown; error?: Error }
@@ -44,7 +44,9 @@ compare('net.server.socket tells of who is accepted, after the listeners', world
     server.listen(world.path)
     world.keep(world.net.connect(world.path))
     await once(server, 'connection')
-    await once(world.keep(world.net.connect(world.path)), 'connect')
+    world.keep(world.net.connect(world.path))
+    await once(server, 'connection')
+    await quiet(1)
   }),
 )
 

@@ -73,12 +73,13 @@ for (const client of [false, true])
       world.follow('accepted', both.accepted)
       world.collect('client', both.client)
       world.collect('accepted', both.accepted)
+      const done = closed(both.client, both.accepted)
       both.client.end('question')
       await once(both.accepted, 'end')
       await quiet(5)
       world.note('state', both.accepted.writable, both.accepted.readyState)
       if (accepted) both.accepted.end('answer')
-      await closed(both.client, both.accepted).catch(() => {})
+      await done
     })
 
 for (const client of [false, true])
@@ -138,9 +139,8 @@ compare('close comes last, after error, with hadError', async world => {
 })
 
 compare('a socket that is closed with unread input', async world => {
-  const { client, accepted } = await world.pair()
+  const { client, accepted } = await world.pair({}, { pauseOnConnect: true })
   world.follow('client', client)
-  accepted.pause()
   client.write('unread')
   await quiet()
   accepted.destroy()

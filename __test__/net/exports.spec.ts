@@ -28,11 +28,6 @@ test('everything that node:net exports is exported, but what is internal to it',
   t.deepEqual(missing, [])
 })
 
-test('a socket may be given to whoever takes one of node:net', t => {
-  const take = (socket: nodeNet.Socket): boolean => socket.connecting
-  t.false(take(new ourNet.Socket()))
-})
-
 test('the default export and the named ones are the same, under import and require', t => {
   const { default: whole, ...all } = named
   const required = createRequire(import.meta.url)('../../net.js') as typeof named

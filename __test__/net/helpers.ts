@@ -154,11 +154,10 @@ export class World {
   }
 
   #describeError(error: Error): unknown {
-    const { name, message } = error
-    const { code } = error as NodeJS.ErrnoException
+    const { name, message, code } = error as NodeJS.ErrnoException
     // Ours are in its own words.
     if (argumentCodes.test(code ?? '')) return { name, code }
-    return this.#describe({ name, message, ...error, code })
+    return this.#describe({ ...error, name, message, code })
   }
 }
 
@@ -190,7 +189,8 @@ async function run(net: Net, program: Program): Promise<Tracks> {
   })
   try {
     await Promise.race([program(world), late])
-    return world.tracks
+    // What the clean-up makes of it is not meant.
+    return structuredClone(world.tracks)
   } finally {
     clearTimeout(timer)
     world.end()

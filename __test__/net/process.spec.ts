@@ -7,18 +7,15 @@ import { compare, type Difference, once, type World } from './helpers.js'
 const ourModule = fileURLToPath(new URL('../../net.js', import.meta.url))
 
 /** A program in a process of its own, with `net` and `path`, behind a launcher or without; it has 10 seconds. */
-function start(world: World, program: string, stdio: StdioOptions = [], launcher: string[] = []): ChildProcess {
+function start(world: World, program: string, stdio: readonly (string | Socket)[] = [], launcher: string[] = []): ChildProcess {
   const specifier = world.net === nodeNet ? 'node:net' : ourModule
   const source = `import net from ${JSON.stringify(specifier)}
     const path = ${JSON.stringify(world.path)}
     ${program}`
   const [input = 'ignore', output = 'pipe', errors = 'inherit', ...others] = stdio
   const [command, ...args] = [...launcher, process.execPath, '--input-type=module', '-e', source]
-  const child = spawn(command!, args, {
-    stdio: [input, output, errors, ...others],
-    timeout: 10_000,
-    killSignal: 'SIGKILL',
-  })
+  const all = [input, output, errors, ...others] as StdioOptions
+  const child: ChildProcess = spawn(command!, args, { stdio: all, timeout: 10_000, killSignal: 'SIGKILL' })
   let said = ''
   child.stdout?.on('data', chunk => (said += chunk))
   child.on('close', () => world.note('said', said.trim().split('\n')))

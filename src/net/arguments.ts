@@ -1,5 +1,4 @@
-import { Duplex } from 'node:stream'
-import * as stream from 'node:stream'
+import { getDefaultHighWaterMark } from 'node:stream'
 import { invalidType } from '../errors.js'
 
 const normalized = Symbol('normalized')
@@ -58,8 +57,7 @@ export function addressOf(path: string): Uint8Array {
 
 /** What a stream of Node buffers when it is not told. */
 export function defaultHighWaterMark(): number {
-  // Bun and Deno may lack the function.
-  return stream.getDefaultHighWaterMark?.(false) ?? new Duplex().readableHighWaterMark
+  return getDefaultHighWaterMark(false)
 }
 
 export function validateNumber(name: string, value: unknown): asserts value is number | undefined {

@@ -11,7 +11,7 @@ import { type OnRead } from '../inbox.js'
 import { type SocketReadyState } from '../pipe.js'
 import { UnixSocket } from '../socket.js'
 import { validateSignal } from '../validate.js'
-import { addressOf, defaultHighWaterMark, optionsOf, validateNumber } from './arguments.js'
+import { addressOf, optionsOf, validateNumber } from './arguments.js'
 import { Attempt } from './attempt.js'
 import { callable } from './callable.js'
 import {
@@ -99,26 +99,30 @@ class PathSocket extends UnixSocket {
     Reflect.deleteProperty(this, 'write')
     const resource = new AsyncResource('UnixSocket')
     if (this.destroyed) reopen(this)
+    this.touch()
+    this.emit('connectionAttempt', path, undefined, undefined)
     if (this.#isBegun) {
-      setImmediate(() => this.destroy(callFailed(-EISCONN, 'connect', path)))
+      setImmediate(() => this.#fail(-EISCONN, path))
       return this
     }
     this.renew(resource)
-    this.touch()
     this.#isBegun = true
-    this.emit('connectionAttempt', path)
     this.#attempt = new Attempt(this.#engine, addressOf(path), outcome =>
       resource.runInAsyncScope(this.#conclude, this, outcome, path),
     )
     return this
   }
 
+  #fail(errno: number, path: string): void {
+    const error = callFailed(errno, 'connect', path)
+    this.emit('connectionAttemptFailed', path, undefined, undefined, error)
+    this.destroy(error)
+  }
+
   #conclude(idOrErrno: number, path: string): void {
     this.#attempt = undefined
     if (idOrErrno < 0) {
-      const error = callFailed(idOrErrno, 'connect', path)
-      this.emit('connectionAttemptFailed', path, undefined, undefined, error)
-      this.destroy(error)
+      this.#fail(idOrErrno, path)
       return
     }
     this.connectTo(idOrErrno, path)
@@ -162,7 +166,8 @@ class PathSocket extends UnixSocket {
 
   override _final(callback: WriteCallback): void {
     if (this.pending) this.once('connect', () => this._final(callback))
-    else super._final(callback)
+    // Node's shutdown, too, is done when the event loop comes to it: who destroys the socket before gets no 'finish'.
+    else super._final(error => setImmediate(callback, error))
   }
 
   /** Bytes written, those that wait for a connection or for room in the kernel included. */
@@ -184,7 +189,9 @@ class PathSocket extends UnixSocket {
     super._destroy(error, failure => {
       this.#attempt = undefined
       callback(failure)
-      process.nextTick(emitClose, this, wasBegun ? [error !== null] : [])
+      // As node:net, which waits for its handle to close.
+      if (wasBegun) setImmediate(emitClose, this, [error !== null])
+      else process.nextTick(emitClose, this, [])
     })
   }
 
@@ -228,10 +235,10 @@ function newConnection(given: SocketConstructorOpts | number | undefined): Conne
 /** What a socket is made with, of the options of its caller or its server. */
 export function keptOptions(options: Record<string, unknown>): KeptOptions {
   const { signal: _signal, onread, ...given } = options
-  const highWaterMark = defaultHighWaterMark()
   const allowHalfOpen = Boolean(given['allowHalfOpen'])
-  const stream: DuplexOptions = { highWaterMark, ...given, ...streamDefaults, allowHalfOpen }
-  return { highWaterMark, writeLimit: Infinity, onread: onReadOf(onread), stream }
+  // An undefined highWaterMark makes way for those of the two directions, and for Node's own.
+  const stream = { highWaterMark: undefined, ...given, ...streamDefaults, allowHalfOpen } as DuplexOptions
+  return { writeLimit: Infinity, onread: onReadOf(onread), stream }
 }
 
 function signalOf(options: unknown): AbortSignal | undefined {
