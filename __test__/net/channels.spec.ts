@@ -3,7 +3,6 @@ import { type Server, type Socket } from 'node:net'
 import { writeFileSync } from 'node:fs'
 import { closed, compare, once, quiet, type World } from './helpers.js'
 
-
 type Message = { socket?: Socket; server?: Server; options?: unknown; error?: Error }
 
 /** Notes what a channel is told while `work` runs. */
@@ -35,7 +34,9 @@ compare('net.client.socket tells of connect()', world =>
 )
 
 compare('net.client.socket tells of a connection that fails', world =>
-  listenTo(world, 'net.client.socket', () => closed(world.follow('client', world.net.connect({ path: world.path })))),
+  listenTo(world, 'net.client.socket', () =>
+    closed(world.follow('client', world.net.connect({ path: world.path }))),
+  ),
 )
 
 compare('net.server.socket tells of who is accepted, after the listeners', world =>

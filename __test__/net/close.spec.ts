@@ -67,20 +67,23 @@ for (const [ending, end] of Object.entries(endings))
 
 for (const client of [false, true])
   for (const accepted of [false, true])
-    compare(`allowHalfOpen ${client} of the client, ${accepted} of the server: the client ends first`, async world => {
-      const both = await world.pair({ allowHalfOpen: client }, { allowHalfOpen: accepted })
-      world.follow('client', both.client)
-      world.follow('accepted', both.accepted)
-      world.collect('client', both.client)
-      world.collect('accepted', both.accepted)
-      const done = closed(both.client, both.accepted)
-      both.client.end('question')
-      await once(both.accepted, 'end')
-      await quiet(5)
-      world.note('state', both.accepted.writable, both.accepted.readyState)
-      if (accepted) both.accepted.end('answer')
-      await done
-    })
+    compare(
+      `allowHalfOpen ${client} of the client, ${accepted} of the server: the client ends first`,
+      async world => {
+        const both = await world.pair({ allowHalfOpen: client }, { allowHalfOpen: accepted })
+        world.follow('client', both.client)
+        world.follow('accepted', both.accepted)
+        world.collect('client', both.client)
+        world.collect('accepted', both.accepted)
+        const done = closed(both.client, both.accepted)
+        both.client.end('question')
+        await once(both.accepted, 'end')
+        await quiet(5)
+        world.note('state', both.accepted.writable, both.accepted.readyState)
+        if (accepted) both.accepted.end('answer')
+        await done
+      },
+    )
 
 for (const client of [false, true])
   compare(`allowHalfOpen ${client} of the client: the server ends first`, async world => {
@@ -138,17 +141,21 @@ compare('close comes last, after error, with hadError', async world => {
   world.note('client', client.listenerCount('end'))
 })
 
-compare('a socket that is closed with unread input', async world => {
-  const { client, accepted } = await world.pair({}, { pauseOnConnect: true })
-  world.follow('client', client)
-  client.write('unread')
-  await quiet()
-  accepted.destroy()
-  await closed(client.resume())
-}, {
-  reason: 'the peer reads a clean end; with node:net it reads ECONNRESET',
-  ours: { client: ['end', 'finish', ['close', false]] },
-})
+compare(
+  'a socket that is closed with unread input',
+  async world => {
+    const { client, accepted } = await world.pair({}, { pauseOnConnect: true })
+    world.follow('client', client)
+    client.write('unread')
+    await quiet()
+    accepted.destroy()
+    await closed(client.resume())
+  },
+  {
+    reason: 'the peer reads a clean end; with node:net it reads ECONNRESET',
+    ours: { client: ['end', 'finish', ['close', false]] },
+  },
+)
 
 compare('await using of a connected socket', async world => {
   const { client } = await world.pair()
@@ -180,10 +187,11 @@ compare('a listener that throws keeps nobody from the close', async world => {
 
 compare('captureRejections of a socket', async world => {
   await world.serve({}, accepted => accepted.end('hello'))
-  const client = world.follow('client', world.net.connect({ path: world.path, captureRejections: true } as { path: string }), [
-    'error',
-    'close',
-  ])
+  const client = world.follow(
+    'client',
+    world.net.connect({ path: world.path, captureRejections: true } as { path: string }),
+    ['error', 'close'],
+  )
   client.on('data', async () => {
     throw new Error('own')
   })

@@ -30,7 +30,7 @@ const forms: Record<string, Form> = {
 
 /** What is at the path, and what has to be waited for. */
 const targets: Record<string, (world: World) => Promise<string> | string> = {
-  'nothing': world => world.path,
+  nothing: world => world.path,
   'a directory that is missing': world => join(world.directory, 'none', 's'),
   'a file': world => {
     writeFileSync(world.path, '')
@@ -68,7 +68,7 @@ for (const [form, make] of Object.entries(forms)) {
 }
 
 const useless: Record<string, unknown[]> = {
-  'nothing': [],
+  nothing: [],
   'options without a path': [{}],
   'a path that is undefined': [{ path: undefined }],
   'a path that is null': [{ path: null }],
@@ -92,7 +92,10 @@ for (const [title, args] of Object.entries(useless))
     })
 
 compare('an abstract name', async world => {
-  const server = world.follow('server', world.net.createServer(accepted => accepted.end('hello')))
+  const server = world.follow(
+    'server',
+    world.net.createServer(accepted => accepted.end('hello')),
+  )
   server.listen(world.abstract)
   await once(server, 'listening')
   world.note('address', server.address())
@@ -122,47 +125,58 @@ compare('a relative path', async world => {
 })
 
 compare('connect in the tick of listen', async world => {
-  const server = world.follow('server', world.net.createServer(accepted => accepted.end('hello')))
+  const server = world.follow(
+    'server',
+    world.net.createServer(accepted => accepted.end('hello')),
+  )
   server.listen(world.path)
   const client = world.follow('client', world.net.connect(world.path))
   world.collect('client', client)
   await closed(client)
 })
 
-compare('a path of 109 bytes and a zero byte inside a path are invalid', async world => {
-  for (const [track, path] of Object.entries({ long: join('/tmp', 'x'.repeat(120)), zero: '/tmp/a\0b' })) {
-    const client = world.follow(track, world.net.connect(path), ['connect', 'close'])
-    client.on('error', (error: NodeJS.ErrnoException) => world.note(track, error.code))
-    await closed(client)
-    const server = world.follow(track, world.net.createServer(), ['listening'])
-    server.on('error', (error: NodeJS.ErrnoException) => world.note(track, error.code))
-    server.listen(path)
-    await Promise.race([once(server, 'listening'), once(server, 'error')])
-  }
-}, {
-  reason: 'Node 20 and 22 take the first 108 bytes, Node 20 what is before the zero byte',
-  nodes: major => major < 24,
-  ours: { long: ['EINVAL', ['close', true], 'EINVAL'], zero: ['EINVAL', ['close', true], 'EINVAL'] },
-})
+compare(
+  'a path of 109 bytes and a zero byte inside a path are invalid',
+  async world => {
+    for (const [track, path] of Object.entries({ long: join('/tmp', 'x'.repeat(120)), zero: '/tmp/a\0b' })) {
+      const client = world.follow(track, world.net.connect(path), ['connect', 'close'])
+      client.on('error', (error: NodeJS.ErrnoException) => world.note(track, error.code))
+      await closed(client)
+      const server = world.follow(track, world.net.createServer(), ['listening'])
+      server.on('error', (error: NodeJS.ErrnoException) => world.note(track, error.code))
+      server.listen(path)
+      await Promise.race([once(server, 'listening'), once(server, 'error')])
+    }
+  },
+  {
+    reason: 'Node 20 and 22 take the first 108 bytes, Node 20 what is before the zero byte',
+    nodes: major => major < 24,
+    ours: { long: ['EINVAL', ['close', true], 'EINVAL'], zero: ['EINVAL', ['close', true], 'EINVAL'] },
+  },
+)
 
-compare('a full backlog is waited for', async world => {
-  const server = world.net.createServer(() => {})
-  world.keep(server).listen({ path: world.path, backlog: 1 })
-  await once(server, 'listening')
-  let [connected, failed] = [0, 0]
-  const clients = Array.from({ length: 100 }, () => world.net.connect(world.path))
-  await Promise.all(
-    clients.map(
-      client =>
-        new Promise<void>(resolve => {
-          client.on('connect', () => connected++).on('connect', resolve)
-          client.on('error', () => failed++).on('error', resolve)
-          world.keep(client)
-        }),
-    ),
-  )
-  world.note('clients', failed === 0, connected === 100)
-}, { reason: 'node:net fails with EAGAIN', ours: { clients: [true, true] } })
+compare(
+  'a full backlog is waited for',
+  async world => {
+    const server = world.net.createServer(() => {})
+    world.keep(server).listen({ path: world.path, backlog: 1 })
+    await once(server, 'listening')
+    let [connected, failed] = [0, 0]
+    const clients = Array.from({ length: 100 }, () => world.net.connect(world.path))
+    await Promise.all(
+      clients.map(
+        client =>
+          new Promise<void>(resolve => {
+            client.on('connect', () => connected++).on('connect', resolve)
+            client.on('error', () => failed++).on('error', resolve)
+            world.keep(client)
+          }),
+      ),
+    )
+    world.note('clients', failed === 0, connected === 100)
+  },
+  { reason: 'node:net fails with EAGAIN', ours: { clients: [true, true] } },
+)
 
 compare('two sockets of one path, and their order', async world => {
   await world.serve({}, accepted => accepted.end())
@@ -190,7 +204,8 @@ compare('connect: its timeout is the socket’s', async world => {
 for (const end of ['end', 'destroy'] as const)
   compare(`a socket connects again after its close by ${end}()`, async world => {
     await world.serve({}, accepted => accepted.resume().end('hello'))
-    const client = world.follow('client', new world.net.Socket())
+    const client = world.follow('client', new world.net.Socket(), ['connect', 'ready', 'finish', 'close'])
+    client.on('end', () => world.note('end', 'end'))
     for (const round of [1, 2, 3]) {
       client.connect(world.path, () => world.note('client', `round ${round}`))
       world.note('client', client.bytesRead, client.bytesWritten, client.destroyed, client.readyState)
@@ -221,16 +236,33 @@ compare('connect() of a connected socket fails', async world => {
   await closed(client)
 })
 
-compare('a port is refused', world => {
-  for (const args of [[1], ['1'], [1, 'localhost'], [{ port: 1 }], [{ port: 1, host: '::1' }], [''], [{ path: '' }]])
-    world.attempt('caller', () => {
-      const socket = world.follow('clients', (world.net.connect as unknown as Loose)(...args), [])
-      return socket.connecting
-    })
-}, {
-  reason: 'it serves paths only',
-  ours: { caller: Array(7).fill(['throws', { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' }]) },
-})
+compare(
+  'a port is refused',
+  world => {
+    for (const args of [
+      [1],
+      ['1'],
+      [1, 'localhost'],
+      [{ port: 1 }],
+      [{ port: 1, host: '::1' }],
+      [''],
+      [{ path: '' }],
+    ])
+      world.attempt('caller', () => {
+        const socket = world.follow('clients', (world.net.connect as unknown as Loose)(...args), [])
+        return socket.connecting
+      })
+  },
+  {
+    reason: 'it serves paths only',
+    ours: {
+      caller: Array.from({ length: 7 }, () => [
+        'throws',
+        { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' },
+      ]),
+    },
+  },
+)
 
 test('the refusal of a port names node:net', async t => {
   const { connect, createServer } = createRequire(import.meta.url)('../../net.js') as Net

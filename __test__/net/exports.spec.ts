@@ -23,8 +23,13 @@ for (const name of shared)
   })
 
 test('everything that node:net exports is exported, but what is internal to it', t => {
-  const internal = ['_createServerHandle', '_setSimultaneousAccepts', '_TransferredBoundSocket', 'BoundSocket']
-  const missing = Object.keys(nodeNet).filter(name => !(name in ourNet) && !internal.includes(name))
+  const internal = new Set([
+    '_createServerHandle',
+    '_setSimultaneousAccepts',
+    '_TransferredBoundSocket',
+    'BoundSocket',
+  ])
+  const missing = Object.keys(nodeNet).filter(name => !(name in ourNet) && !internal.has(name))
   t.deepEqual(missing, [])
 })
 
@@ -39,14 +44,18 @@ test('the default export and the named ones are the same, under import and requi
 
 compare('connect and createConnection, Socket and Stream are one', world => {
   const { connect, createConnection, Socket } = world.net
-  world.note('is', connect === createConnection, (world.net as unknown as { Stream: unknown }).Stream === Socket)
+  world.note(
+    'is',
+    connect === createConnection,
+    (world.net as unknown as { Stream: unknown }).Stream === Socket,
+  )
   world.note('is', typeof Socket, typeof world.net.Server, typeof world.net.createServer)
 })
 
 type Normalize = (args: unknown[]) => [unknown, unknown]
 
 const forms: Record<string, unknown[]> = {
-  'nothing': [],
+  nothing: [],
   'a path': ['/path'],
   'a path and a callback': ['/path', () => {}],
   'a path, a backlog and a callback': ['/path', 5, () => {}],
@@ -54,12 +63,12 @@ const forms: Record<string, unknown[]> = {
   'a number that is text': ['80'],
   'a number and a host': [80, 'host'],
   'a number, a host and a callback': [80, 'host', () => {}],
-  'options': [{ path: '/path', backlog: 1 }],
+  options: [{ path: '/path', backlog: 1 }],
   'options and a callback': [{ path: '/path' }, () => {}],
   'a callback': [() => {}],
-  'null': [null],
-  'undefined': [undefined],
-  'true': [true],
+  null: [null],
+  undefined: [undefined],
+  true: [true],
   'an empty text': [''],
 }
 

@@ -69,7 +69,9 @@ export class World {
   /** Notes an emitter's events, and closes it in the end. */
   follow<T extends EventEmitter>(track: string, emitter: T, only: readonly string[] = events): T {
     for (const event of only)
-      emitter.on(event, (...args: unknown[]) => this.note(track, args.length === 0 ? event : [event, ...args]))
+      emitter.on(event, (...args: unknown[]) =>
+        this.note(track, args.length === 0 ? event : [event, ...args]),
+      )
     return this.keep(emitter)
   }
 
@@ -142,11 +144,13 @@ export class World {
   }
 
   #describe(value: unknown): unknown {
-    if (typeof value === 'string') return value.replaceAll(this.directory, '<directory>').replaceAll(this.abstract, '<abstract>')
+    if (typeof value === 'string')
+      return value.replaceAll(this.directory, '<directory>').replaceAll(this.abstract, '<abstract>')
     if (typeof value === 'function') return '[function]'
     if (value instanceof Error) return this.#describeError(value)
     if (value instanceof EventEmitter) return '[emitter]'
-    if (ArrayBuffer.isView(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1')
+    if (ArrayBuffer.isView(value))
+      return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1')
     if (Array.isArray(value)) return value.map(item => this.#describe(item))
     if (typeof value === 'object' && value !== null)
       return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, this.#describe(item)]))

@@ -19,7 +19,7 @@ const forms: Record<string, Form> = {
 }
 
 const targets: Record<string, (world: World) => Promise<string> | string> = {
-  'nothing': world => world.path,
+  nothing: world => world.path,
   'a directory that is missing': world => join(world.directory, 'none', 's'),
   'a file': world => {
     writeFileSync(world.path, '')
@@ -62,7 +62,7 @@ const useless: Record<string, unknown[]> = {
   'a path that is a buffer': [{ path: Buffer.from('a') }],
   'a path that is an object': [{ path: {} }],
   'an empty path': [{ path: '' }],
-  'true': [true],
+  true: [true],
   'a descriptor below 0': [{ fd: -1 }],
   'a descriptor that is text': [{ fd: '3' }],
   'a signal that is none': [{ path: '/none/s', signal: {} }],
@@ -85,16 +85,25 @@ compare('listen() of a server that listens is refused', async world => {
   world.note('caller', server.listening)
 })
 
-compare('a port is refused', world => {
-  for (const args of [[], [0], [8080], ['8080'], [{ port: 0 }], [{ port: null }], [() => {}], ['']])
-    world.attempt('caller', () => {
-      const server = world.keep(world.net.createServer())
-      return (server.listen as Loose).apply(server, args).listening
-    })
-}, {
-  reason: 'it serves paths only',
-  ours: { caller: Array(8).fill(['throws', { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' }]) },
-})
+compare(
+  'a port is refused',
+  world => {
+    for (const args of [[], [0], [8080], ['8080'], [{ port: 0 }], [{ port: null }], [() => {}], ['']])
+      world.attempt('caller', () => {
+        const server = world.keep(world.net.createServer())
+        return (server.listen as Loose).apply(server, args).listening
+      })
+  },
+  {
+    reason: 'it serves paths only',
+    ours: {
+      caller: Array.from({ length: 8 }, () => [
+        'throws',
+        { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' },
+      ]),
+    },
+  },
+)
 
 compare('listen() again after a failure', async world => {
   const first = await world.serve()
@@ -162,25 +171,33 @@ compare('close() before listening', async world => {
   await quiet(5)
 })
 
-compare('the file is another server’s by the time of close()', async world => {
-  const server = await world.serve()
-  renameSync(world.path, `${world.path}2`)
-  const other = world.keep(world.net.createServer())
-  other.listen(world.path)
-  await once(other, 'listening')
-  server.close()
-  await closed(server)
-  world.note('file', existsSync(world.path), existsSync(`${world.path}2`))
-}, { reason: 'close() removes the file only if it is still its own', ours: { file: [true, true] } })
+compare(
+  'the file is another server’s by the time of close()',
+  async world => {
+    const server = await world.serve()
+    renameSync(world.path, `${world.path}2`)
+    const other = world.keep(world.net.createServer())
+    other.listen(world.path)
+    await once(other, 'listening')
+    server.close()
+    await closed(server)
+    world.note('file', existsSync(world.path), existsSync(`${world.path}2`))
+  },
+  { reason: 'close() removes the file only if it is still its own', ours: { file: [true, true] } },
+)
 
-compare('something else stands at the path by the time of close()', async world => {
-  const server = await world.serve()
-  renameSync(world.path, `${world.path}2`)
-  writeFileSync(world.path, 'precious')
-  server.close()
-  await closed(server)
-  world.note('file', existsSync(world.path) && readFileSync(world.path, 'utf8'))
-}, { reason: 'close() removes the file only if it is still its own', ours: { file: ['precious'] } })
+compare(
+  'something else stands at the path by the time of close()',
+  async world => {
+    const server = await world.serve()
+    renameSync(world.path, `${world.path}2`)
+    writeFileSync(world.path, 'precious')
+    server.close()
+    await closed(server)
+    world.note('file', existsSync(world.path) && readFileSync(world.path, 'utf8'))
+  },
+  { reason: 'close() removes the file only if it is still its own', ours: { file: ['precious'] } },
+)
 
 for (const when of ['before', 'after', 'in the tick'] as const)
   compare(`a signal that is aborted ${when}`, async world => {
@@ -219,29 +236,32 @@ compare('the backlog may be anything that Node takes', async world => {
   }
 })
 
-compare('listen() of a descriptor that is none', async world => {
-  const server = world.follow('server', world.net.createServer())
-  server.listen({ fd: 1_000_000 })
-  world.note('state', server.listening, server.address())
-  await once(server, 'error')
-}, {
-  reason: 'the code is the system’s: EBADF',
-  nodes: major => major < 26,
-  ours: {
-    state: [false, null],
-    server: [
-      [
-        'error',
-        {
-          name: 'Error',
-          message: 'listen EBADF: bad file descriptor',
-          code: 'EBADF',
-          errno: -9,
-          syscall: 'listen',
-          address: null,
-        },
-      ],
-    ],
+compare(
+  'listen() of a descriptor that is none',
+  async world => {
+    const server = world.follow('server', world.net.createServer())
+    server.listen({ fd: 1_000_000 })
+    world.note('state', server.listening, server.address())
+    await once(server, 'error')
   },
-})
-
+  {
+    reason: 'the code is the system’s: EBADF',
+    nodes: major => major < 26,
+    ours: {
+      state: [false, null],
+      server: [
+        [
+          'error',
+          {
+            name: 'Error',
+            message: 'listen EBADF: bad file descriptor',
+            code: 'EBADF',
+            errno: -9,
+            syscall: 'listen',
+            address: null,
+          },
+        ],
+      ],
+    },
+  },
+)

@@ -7,7 +7,12 @@ import { compare, type Difference, once, type World } from './helpers.js'
 const ourModule = fileURLToPath(new URL('../../net.js', import.meta.url))
 
 /** A program in a process of its own, with `net` and `path`, behind a launcher or without; it has 10 seconds. */
-function start(world: World, program: string, stdio: readonly (string | Socket)[] = [], launcher: string[] = []): ChildProcess {
+function start(
+  world: World,
+  program: string,
+  stdio: readonly (string | Socket)[] = [],
+  launcher: string[] = [],
+): ChildProcess {
   const specifier = world.net === nodeNet ? 'node:net' : ourModule
   const source = `import net from ${JSON.stringify(specifier)}
     const path = ${JSON.stringify(world.path)}

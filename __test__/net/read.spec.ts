@@ -15,7 +15,7 @@ const readings: Record<string, Work> = {
   "on('readable')": (socket, note) => {
     let all = ''
     socket.on('readable', () => {
-      for (let chunk; (chunk = socket.read()) !== null; ) all += chunk
+      for (let chunk; (chunk = socket.read()) !== null;) all += chunk
     })
     socket.on('end', () => note(all.length))
   },
@@ -31,7 +31,9 @@ const readings: Record<string, Work> = {
   'setEncoding(utf8)': (socket, note) => {
     socket.setEncoding('utf8')
     let all = ''
-    socket.on('data', chunk => (all += typeof chunk === 'string' ? chunk : '?')).on('end', () => note(all.length))
+    socket
+      .on('data', chunk => (all += typeof chunk === 'string' ? chunk : '?'))
+      .on('end', () => note(all.length))
   },
   'setEncoding(hex)': (socket, note) => {
     socket.setEncoding('hex')
@@ -91,7 +93,13 @@ for (const [title, work] of Object.entries(readings))
           accepted.on('error', () => {}).resume()
           accepted.end(text)
         })
-        const client = world.follow('client', world.net.connect(world.path), ['connect', 'end', 'finish', 'error', 'close'])
+        const client = world.follow('client', world.net.connect(world.path), [
+          'connect',
+          'end',
+          'finish',
+          'error',
+          'close',
+        ])
         const done = closed(client)
         if (state === 'when connected') await once(client, 'connect')
         await work(client, (...values) => world.note('read', ...values))
@@ -159,7 +167,12 @@ for (const [title, memory] of Object.entries(memories)) {
         return true
       },
     }
-    const client = world.follow('client', world.net.connect({ path: world.path, onread }), ['connect', 'data', 'end', 'close'])
+    const client = world.follow('client', world.net.connect({ path: world.path, onread }), [
+      'connect',
+      'data',
+      'end',
+      'close',
+    ])
     await closed(client)
     world.note('read', all, client.bytesRead)
   })
@@ -174,14 +187,19 @@ for (const [title, memory] of Object.entries(memories)) {
         return false
       },
     }
-    const client = world.follow('client', world.net.connect({ path: world.path, onread }), ['connect', 'data', 'end', 'close'])
+    const client = world.follow('client', world.net.connect({ path: world.path, onread }), [
+      'connect',
+      'data',
+      'end',
+      'close',
+    ])
     await closed(client)
     world.note('read', all, client.bytesRead)
   })
 }
 
 for (const [title, onread] of Object.entries({
-  'null': null,
+  null: null,
   'no callback': { buffer: Buffer.alloc(10) },
   'no buffer': { callback: () => true },
   'an empty object': {},

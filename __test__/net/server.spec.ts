@@ -6,27 +6,36 @@ import { closed, compare, once, quiet, type World } from './helpers.js'
 type Loose = (...args: unknown[]) => Server
 
 const given: Record<string, unknown[]> = {
-  'nothing': [],
+  nothing: [],
   'a listener': [() => {}],
-  'options': [{}],
+  options: [{}],
   'options and a listener': [{}, () => {}],
-  'null': [null],
+  null: [null],
   'undefined and a listener': [undefined, () => {}],
-  'allowHalfOpen': [{ allowHalfOpen: true }],
-  'pauseOnConnect': [{ pauseOnConnect: true }],
-  'noDelay': [{ noDelay: true }],
-  'keepAlive': [{ keepAlive: true, keepAliveInitialDelay: 5500 }],
+  allowHalfOpen: [{ allowHalfOpen: true }],
+  pauseOnConnect: [{ pauseOnConnect: true }],
+  noDelay: [{ noDelay: true }],
+  keepAlive: [{ keepAlive: true, keepAliveInitialDelay: 5500 }],
   'keepAliveInitialDelay below 0': [{ keepAliveInitialDelay: -1 }],
-  'highWaterMark': [{ highWaterMark: 7 }],
+  highWaterMark: [{ highWaterMark: 7 }],
   'highWaterMark below 0': [{ highWaterMark: -1 }],
-  'text': ['x'],
+  text: ['x'],
   'a number': [5],
   'highWaterMark that is text': [{ highWaterMark: 'x' }],
   'keepAliveInitialDelay that is text': [{ keepAliveInitialDelay: 'x' }],
   'a listener that is none': [{}, 'x'],
 }
 
-const settings = ['allowHalfOpen', 'pauseOnConnect', 'noDelay', 'keepAlive', 'highWaterMark', 'maxConnections', 'listening', '_connections'] as const
+const settings = [
+  'allowHalfOpen',
+  'pauseOnConnect',
+  'noDelay',
+  'keepAlive',
+  'highWaterMark',
+  'maxConnections',
+  'listening',
+  '_connections',
+] as const
 
 for (const [title, args] of Object.entries(given))
   for (const name of ['createServer', 'new Server', 'Server'])
@@ -39,7 +48,12 @@ for (const [title, args] of Object.entries(given))
             : name === 'Server'
               ? (Server as unknown as Loose)(...args)
               : (Reflect.construct(Server, args) as Server)
-        world.note('is', server instanceof Server, server instanceof EventEmitter, server.constructor === Server)
+        world.note(
+          'is',
+          server instanceof Server,
+          server instanceof EventEmitter,
+          server.constructor === Server,
+        )
         world.note('is', server.listenerCount('connection'), server.address())
         return settings.map(setting => (server as never)[setting])
       })
@@ -88,7 +102,12 @@ for (const limit of [1, 2, 3])
     const server = await world.serve({}, undefined, 'server')
     server.maxConnections = limit
     for (let number = 1; number <= 4; number++) {
-      const client = world.follow(`client ${number}`, world.net.connect(world.path), ['connect', 'end', 'error', 'close'])
+      const client = world.follow(`client ${number}`, world.net.connect(world.path), [
+        'connect',
+        'end',
+        'error',
+        'close',
+      ])
       await once(client.resume(), 'connect')
       await quiet(5)
     }
@@ -100,16 +119,20 @@ for (const limit of [1, 2, 3])
     })
   })
 
-compare('maxConnections 0 drops everybody', async world => {
-  const server = await world.serve({}, undefined, 'server')
-  server.maxConnections = 0
-  const client = world.follow('client', world.net.connect(world.path), ['end', 'close'])
-  await Promise.race([closed(client.resume()), quiet(100)])
-}, {
-  reason: 'Node 20 takes 0 for no limit',
-  nodes: major => major < 22,
-  ours: { server: ['listening', 'drop'], client: ['end', ['close', false]] },
-})
+compare(
+  'maxConnections 0 drops everybody',
+  async world => {
+    const server = await world.serve({}, undefined, 'server')
+    server.maxConnections = 0
+    const client = world.follow('client', world.net.connect(world.path), ['end', 'close'])
+    await Promise.race([closed(client.resume()), quiet(100)])
+  },
+  {
+    reason: 'Node 20 takes 0 for no limit',
+    nodes: major => major < 22,
+    ours: { server: ['listening', 'drop'], client: ['end', ['close', false]] },
+  },
+)
 
 compare('maxConnections: there is room again when one has ended', async world => {
   const server = await world.serve({}, undefined, 'server')
@@ -149,10 +172,10 @@ compare('options of the server become those of accepted sockets, as they are the
     world.note('socket', socket.readableHighWaterMark, socket.writableHighWaterMark, socket.allowHalfOpen)
   }
   await accept()
-  const settings = server as unknown as { allowHalfOpen: boolean; highWaterMark: number }
-  settings.allowHalfOpen = false
+  const mutable = server as unknown as { allowHalfOpen: boolean; highWaterMark: number }
+  mutable.allowHalfOpen = false
   await accept()
-  settings.highWaterMark = 5
+  mutable.highWaterMark = 5
   await accept()
   await accept()
 })
@@ -169,7 +192,13 @@ const closings: Record<string, (server: Server, world: World) => unknown> = {
 }
 
 for (const [title, close] of Object.entries(closings))
-  for (const state of ['that never listened', 'that listens', 'that is closed', 'that has failed', 'with a connection'] as const)
+  for (const state of [
+    'that never listened',
+    'that listens',
+    'that is closed',
+    'that has failed',
+    'with a connection',
+  ] as const)
     compare(`${title} of a server ${state}`, async world => {
       const server = world.follow('server', world.net.createServer(), ['listening', 'error', 'close'])
       let client: Socket | undefined

@@ -66,7 +66,18 @@ for (const property of properties)
     note('destroyed', other)
   })
 
-const chained = ['setTimeout', 'setNoDelay', 'setKeepAlive', 'ref', 'unref', 'pause', 'resume', 'setEncoding', 'end', 'destroy'] as const
+const chained = [
+  'setTimeout',
+  'setNoDelay',
+  'setKeepAlive',
+  'ref',
+  'unref',
+  'pause',
+  'resume',
+  'setEncoding',
+  'end',
+  'destroy',
+] as const
 
 for (const method of chained)
   compare(`socket.${method}() returns the socket, in every state`, async world => {
@@ -74,27 +85,40 @@ for (const method of chained)
     const made = world.keep(new world.net.Socket())
     const connecting = world.keep(world.net.connect(world.path))
     for (const socket of [client, made, connecting]) {
-      world.attempt('returned', () => (socket[method] as (...args: unknown[]) => unknown)(...(method === 'setTimeout' ? [0] : [])) === socket)
+      world.attempt(
+        'returned',
+        () =>
+          (socket[method] as (...args: unknown[]) => unknown)(...(method === 'setTimeout' ? [0] : [])) ===
+          socket,
+      )
       socket.on('error', () => {}).destroy()
       await closed(socket)
-      world.attempt('returned', () => (socket[method] as (...args: unknown[]) => unknown)(...(method === 'setTimeout' ? [0] : [])) === socket)
+      world.attempt(
+        'returned',
+        () =>
+          (socket[method] as (...args: unknown[]) => unknown)(...(method === 'setTimeout' ? [0] : [])) ===
+          socket,
+      )
     }
   })
 
 for (const [title, args] of Object.entries({
-  'nothing': [],
-  'text': ['5'],
+  nothing: [],
+  text: ['5'],
   'a negative number': [-1],
-  'NaN': [NaN],
-  'Infinity': [Infinity],
-  'null': [null],
+  NaN: [NaN],
+  Infinity: [Infinity],
+  null: [null],
   'a callback that is none': [10, 5],
   'a callback that is null': [10, null],
   '0 and a callback that is none': [0, 'x'],
 }))
   compare(`setTimeout(): ${title} is refused`, world => {
     const socket = world.keep(new world.net.Socket())
-    world.attempt('caller', () => (socket.setTimeout as (...all: unknown[]) => unknown).apply(socket, args) === socket)
+    world.attempt(
+      'caller',
+      () => (socket.setTimeout as (...all: unknown[]) => unknown).apply(socket, args) === socket,
+    )
   })
 
 compare('setTimeout() tells of silence, once for each', async world => {
@@ -136,35 +160,49 @@ compare('setTimeout() of a destroyed socket does nothing', async world => {
 })
 
 const constructorOptions: Record<string, object> = {
-  'objectMode': { objectMode: true },
-  'readableObjectMode': { readableObjectMode: true },
-  'writableObjectMode': { writableObjectMode: true },
+  objectMode: { objectMode: true },
+  readableObjectMode: { readableObjectMode: true },
+  writableObjectMode: { writableObjectMode: true },
   'keepAliveInitialDelay that is text': { keepAliveInitialDelay: '1' },
   'keepAliveInitialDelay below 0': { keepAliveInitialDelay: -1 },
   'noDelay and keepAlive': { noDelay: true, keepAlive: true, keepAliveInitialDelay: 1000 },
-  'allowHalfOpen': { allowHalfOpen: true },
+  allowHalfOpen: { allowHalfOpen: true },
   'allowHalfOpen that is text': { allowHalfOpen: 'yes' },
-  'highWaterMark': { highWaterMark: 7 },
+  highWaterMark: { highWaterMark: 7 },
   'highWaterMark below 0': { highWaterMark: -1 },
   'highWaterMark that is text': { highWaterMark: 'x' },
-  'readableHighWaterMark': { readableHighWaterMark: 7 },
-  'writableHighWaterMark': { writableHighWaterMark: 7 },
-  'readable': { readable: false },
-  'writable': { writable: false },
-  'encoding': { encoding: 'hex' },
-  'emitClose': { emitClose: false },
+  readableHighWaterMark: { readableHighWaterMark: 7 },
+  writableHighWaterMark: { writableHighWaterMark: 7 },
+  readable: { readable: false },
+  writable: { writable: false },
+  encoding: { encoding: 'hex' },
+  emitClose: { emitClose: false },
   'signal that is none': { signal: 5 },
   'onread that is no use': { onread: { buffer: 5, callback: 5 } },
-  'nothing': {},
-  'null': null as unknown as object,
+  nothing: {},
+  null: null as unknown as object,
 }
 
 for (const [title, options] of Object.entries(constructorOptions))
   compare(`new Socket(): ${title}`, async world => {
     world.attempt('caller', () => {
       const socket = world.follow('socket', new world.net.Socket(options))
-      const { allowHalfOpen, readable, writable, readableHighWaterMark, writableHighWaterMark, readableEncoding } = socket
-      return [allowHalfOpen, readable, writable, readableHighWaterMark, writableHighWaterMark, readableEncoding]
+      const {
+        allowHalfOpen,
+        readable,
+        writable,
+        readableHighWaterMark,
+        writableHighWaterMark,
+        readableEncoding,
+      } = socket
+      return [
+        allowHalfOpen,
+        readable,
+        writable,
+        readableHighWaterMark,
+        writableHighWaterMark,
+        readableEncoding,
+      ]
     })
     await quiet(1)
   })
@@ -198,30 +236,34 @@ compare('a class that is derived from Socket', async world => {
   await once(own.resume(), 'end')
 })
 
-compare('a function that initialises itself as a Socket', world => {
-  function Own(this: Socket): void {
-    ;(world.net.Socket as unknown as (this: Socket) => void).call(this)
-  }
-  Object.setPrototypeOf(Own.prototype, world.net.Socket.prototype)
-  world.attempt('own', () => {
-    const own = new (Own as unknown as new () => Socket)()
-    return own.connecting
-  })
-}, {
-  reason: 'a class of ours has private fields: derive by class',
-  ours: {
-    own: [
-      [
-        'throws',
-        {
-          name: 'TypeError',
-          message: "Socket cannot be called on an object: derive by 'class ... extends Socket'",
-          code: undefined,
-        },
-      ],
-    ],
+compare(
+  'a function that initialises itself as a Socket',
+  world => {
+    function Own(this: Socket): void {
+      ;(world.net.Socket as unknown as (this: Socket) => void).call(this)
+    }
+    Object.setPrototypeOf(Own.prototype, world.net.Socket.prototype)
+    world.attempt('own', () => {
+      const own = new (Own as unknown as new () => Socket)()
+      return own.connecting
+    })
   },
-})
+  {
+    reason: 'a class of ours has private fields: derive by class',
+    ours: {
+      own: [
+        [
+          'throws',
+          {
+            name: 'TypeError',
+            message: "Socket cannot be called on an object: derive by 'class ... extends Socket'",
+            code: undefined,
+          },
+        ],
+      ],
+    },
+  },
+)
 
 compare('address() of sockets', async world => {
   const { client, accepted } = await world.pair()
@@ -231,15 +273,20 @@ compare('address() of sockets', async world => {
 })
 
 for (const [title, give] of Object.entries({
-  'the constructor': (net: Net, path: string, signal: AbortSignal) => new net.Socket({ signal }).connect(path),
-  'connect()': (net: Net, path: string, signal: AbortSignal) => net.connect({ path, signal } as { path: string }),
+  'the constructor': (net: Net, path: string, signal: AbortSignal) =>
+    new net.Socket({ signal }).connect(path),
+  'connect()': (net: Net, path: string, signal: AbortSignal) =>
+    net.connect({ path, signal } as { path: string }),
 }))
   for (const when of ['before connect', 'while connecting', 'when connected'] as const)
     compare(`a signal given to ${title} is aborted ${when}`, async world => {
       await world.serve({}, accepted => world.keep(accepted))
       const controller = new AbortController()
       if (when === 'before connect') controller.abort()
-      const client = world.follow('client', give(world.net, world.path, controller.signal), ['error', 'close'])
+      const client = world.follow('client', give(world.net, world.path, controller.signal), [
+        'error',
+        'close',
+      ])
       if (when === 'while connecting') controller.abort()
       if (when === 'when connected') {
         await once(client, 'connect')

@@ -1,4 +1,4 @@
-import { getDefaultHighWaterMark } from 'node:stream'
+import { Duplex } from 'node:stream'
 import { invalidType } from '../errors.js'
 
 const normalized = Symbol('normalized')
@@ -29,7 +29,8 @@ export function normalizeArguments(args: readonly unknown[]): NormalizedArgument
   let options: Options = {}
   if (typeof first === 'object' && first !== null) options = first as Options
   else if (isPathName(first)) options = { path: first }
-  else if (args.length > 0) options = typeof second === 'string' ? { port: first, host: second } : { port: first }
+  else if (args.length > 0)
+    options = typeof second === 'string' ? { port: first, host: second } : { port: first }
   const pair: NormalizedArguments = [options, callback]
   return Object.defineProperty(pair, normalized, { value: true })
 }
@@ -57,7 +58,7 @@ export function addressOf(path: string): Uint8Array {
 
 /** What a stream of Node buffers when it is not told. */
 export function defaultHighWaterMark(): number {
-  return getDefaultHighWaterMark(false)
+  return new Duplex().readableHighWaterMark
 }
 
 export function validateNumber(name: string, value: unknown): asserts value is number | undefined {

@@ -11,4 +11,10 @@ export {
 } from 'node:net'
 export { normalizeArguments as _normalizeArgs } from './arguments.js'
 export { createServer, Server, type ServerConstructor, type ServerEvents } from './server.js'
-export { connect, connect as createConnection, Socket, Socket as Stream, type SocketConstructor } from './socket.js'
+export {
+  connect,
+  connect as createConnection,
+  Socket,
+  Socket as Stream,
+  type SocketConstructor,
+} from './socket.js'

@@ -89,7 +89,9 @@ class PathServer extends EventEmitter<ServerEvents> implements Endpoint, AsyncDi
     this.pauseOnConnect = Boolean(given['pauseOnConnect'])
     this.noDelay = Boolean(given['noDelay'])
     this.keepAlive = Boolean(given['keepAlive'])
-    this.keepAliveInitialDelay = Math.trunc(Math.max(0, (given['keepAliveInitialDelay'] ?? 0) as number) / 1000)
+    this.keepAliveInitialDelay = Math.trunc(
+      Math.max(0, (given['keepAliveInitialDelay'] ?? 0) as number) / 1000,
+    )
     this.highWaterMark = highWaterMark < 0 ? defaultHighWaterMark() : highWaterMark
   }
 

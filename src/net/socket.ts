@@ -4,6 +4,7 @@ import { type IpcNetConnectOpts, type IpcSocketConnectOpts, type SocketConstruct
 import { constants } from 'node:os'
 import { addAbortSignal, Duplex, type DuplexOptions } from 'node:stream'
 import { types } from 'node:util'
+import { INTERNAL } from '../binding.js'
 import { Connection, type KeptOptions, unconnected } from '../connection.js'
 import { type Engine, engine } from '../engine.js'
 import { invalidType, invalidValue } from '../errors.js'
@@ -44,6 +45,8 @@ class PathSocket extends UnixSocket {
   /** Has it a connection, or tries to? */
   #isBegun: boolean
   #attempt: Attempt | undefined
+  /** Is it destroyed before it has got its connection? */
+  #isEarly = false
   /** The server that accepted it. */
   server: Server | null = null
   /** @internal The same, by the name that libraries know. */
@@ -184,6 +187,7 @@ class PathSocket extends UnixSocket {
 
   override _destroy(error: Error | null, callback: WriteCallback): void {
     const wasBegun = this.#isBegun
+    this.#isEarly = wasBegun && !this.isConnected
     this.#isBegun = false
     this.#attempt?.cancel()
     super._destroy(error, failure => {
@@ -196,7 +200,7 @@ class PathSocket extends UnixSocket {
   }
 
   protected override endWriting(error: Error | null): void {
-    super.endWriting(this.connecting ? closedBeforeConnection() : error)
+    super.endWriting(this.#isEarly ? closedBeforeConnection() : error)
   }
 
   /** Of TCP alone. @throws ERR_INVALID_HANDLE_TYPE when connected, as node:net for a path. */
@@ -215,7 +219,7 @@ class PathSocket extends UnixSocket {
   }
 
   protected override failed(errno: number, syscall: string): Error {
-    return errno < -4096 ? super.failed(errno, syscall) : callFailed(errno, syscall)
+    return errno === INTERNAL ? super.failed(errno, syscall) : callFailed(errno, syscall)
   }
 }
 
@@ -258,7 +262,9 @@ function onReadOf(onread: unknown): OnRead | undefined {
 function adopted(own: Engine, fd: unknown): number {
   if (typeof fd !== 'number') throw invalidType('fd', 'a number', fd)
   if (!Number.isInteger(fd) || fd < 0 || fd >= 2 ** 31)
-    throw Object.assign(new RangeError(`fd must be a descriptor; received ${fd}`), { code: 'ERR_OUT_OF_RANGE' })
+    throw Object.assign(new RangeError(`fd must be a descriptor; received ${fd}`), {
+      code: 'ERR_OUT_OF_RANGE',
+    })
   const id = own.reactor.adoptConnection(fd)
   if (id < 0) throw callFailed(id, 'open', `fd ${fd}`)
   return id
@@ -276,7 +282,7 @@ function emitClose(socket: Duplex, hadError: [boolean] | []): void {
 
 /** Without `allowHalfOpen` the peer's end is this side's, and a later write is told so. */
 function onEnd(this: PathSocket): void {
-  if (!this.allowHalfOpen) Object.defineProperty(this, 'write', { value: writeAfterEnd, configurable: true })
+  if (!this.allowHalfOpen) this.write = writeAfterEnd
 }
 
 function writeAfterEnd(
