@@ -117,7 +117,7 @@ for (const [title, work] of Object.entries(writings))
   for (const [state, make] of Object.entries(states)) {
     // Node fails a write of a socket that nobody has told to connect.
     if (state === 'before connect()' && !['end()', 'end(callback)'].includes(title)) continue
-    compare(`${title} ${state}`, async world => {
+    const run = async (world: World): Promise<void> => {
       const server = await world.serve()
       const accepting = once(server, 'connection')
       const client = (await make(world)).resume()
@@ -129,7 +129,20 @@ for (const [title, work] of Object.entries(writings))
       world.collect('accepted', accepted)
       await Promise.all([working, done, closed(accepted)])
       world.note('bytes', client.bytesWritten, accepted.bytesRead)
-    })
+    }
+    if (state === 'before connect()')
+      compare(`${title} ${state}`, world => Promise.race([run(world), quiet(500)]), {
+        reason: 'an end waits for its connection; from Node 22 on the socket finishes without',
+        nodes: major => major >= 22,
+        ours: {
+          accepted: ['data: '],
+          bytes: [0, 0],
+          "client's finish": ['finish', ['close', false]],
+          "client's end": ['end', ['close', false]],
+          written: title === 'end()' ? [true] : [true, 'ended'],
+        },
+      })
+    else compare(`${title} ${state}`, run)
   }
 
 for (const [title, chunk] of Object.entries({

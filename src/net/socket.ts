@@ -47,6 +47,10 @@ class PathSocket extends UnixSocket {
   #attempt: Attempt | undefined
   /** Is it destroyed before it has got its connection? */
   #isEarly = false
+  /** Is the half-close made, and 'finish' due? */
+  #isFinishing = false
+  /** Has the peer ended meanwhile? */
+  #hasEnded = false
   /** The server that accepted it. */
   server: Server | null = null
   /** @internal The same, by the name that libraries know. */
@@ -152,6 +156,9 @@ class PathSocket extends UnixSocket {
   /* ---------------------------------------------------------------- reading and writing */
 
   protected override endReading(): void {
+    // First 'finish': who destroys the socket then gets no 'end'.
+    this.#hasEnded = this.#isFinishing
+    if (this.#hasEnded || this.destroyed) return
     super.endReading()
     // Whoever reads nothing comes to the end, too.
     this.read(0)
@@ -170,7 +177,17 @@ class PathSocket extends UnixSocket {
   override _final(callback: WriteCallback): void {
     if (this.pending) this.once('connect', () => this._final(callback))
     // Node's shutdown, too, is done when the event loop comes to it: who destroys the socket before gets no 'finish'.
-    else super._final(error => setImmediate(callback, error))
+    else super._final(error => this.#finishLater(callback, error))
+  }
+
+  #finishLater(callback: WriteCallback, error: Error | null | undefined): void {
+    this.#isFinishing = true
+    this.#hasEnded = false
+    setImmediate(() => {
+      this.#isFinishing = false
+      callback(error)
+      if (this.#hasEnded) process.nextTick(() => this.endReading())
+    })
   }
 
   /** Bytes written, those that wait for a connection or for room in the kernel included. */
