@@ -66,7 +66,7 @@ const readings: Record<string, Work> = {
       setTimeout(() => socket.resume(), 1)
     })
     await once(socket, 'end')
-    note(length, socket.isPaused())
+    note(length)
   },
   'resume() without a reader': socket => socket.resume(),
   'finished()': async (socket, note) => {
