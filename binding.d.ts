@@ -43,10 +43,19 @@ export declare class Reactor {
   /** Removes the files of open listeners that wished it, and waits until that is done: for the end of the process. */
   removeFiles(): number
   /**
+   * Binds and listens, now and on this thread: the listener's id. Its file is removed by `remove_file_now` or
+   * `remove_files`. The path is not watched.
+   */
+  listenNow(address: Uint8Array, backlog: number): number
+  /** Removes the file of a listener of `listen_now`, which is open still, if it is still its own. */
+  removeFileNow(id: number): number
+  /**
    * Takes a listening descriptor of this process over: its id. After an errno that says what it is, it is as it was.
    * -EBUSY: it is in use here already.
    */
   adopt(fd: number): number
+  /** The same for the descriptor of a connection. */
+  adoptConnection(fd: number): number
   /** Has `accept` hand out none but these users, and who has one of these groups. None listed: everybody is refused. */
   allow(id: number, uids: Array<number>, gids: Array<number>): number
   /** Gives up a request, or forgets one that was answered. */

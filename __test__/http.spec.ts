@@ -18,7 +18,8 @@ test.before(async () => {
 
 test.after.always('no descriptor is left', async t => {
   await eventually('the descriptors are back', () => descriptors() <= before, 10)
-  t.is(descriptors(), before)
+  // Fewer: at the start the runtime had one open for a moment.
+  t.true(descriptors() <= before)
 })
 
 const MiB = 1024 * 1024

@@ -106,8 +106,11 @@ test('the daemon of the examples answers, and ends by itself on SIGTERM', async 
 
 test('the package can be required', async t => {
   const home = project(t)
-  const program = `const { isSupported } = require('udsock'); console.log(isSupported)`
+  const program = `
+    const { isSupported } = require('udsock')
+    const { createServer, Socket } = require('udsock/net')
+    console.log(isSupported, createServer().listening, new Socket().connecting)`
   const { stdout, stderr } = await run(process.execPath, ['-e', program], { cwd: home })
-  t.is(stdout, 'true\n')
+  t.is(stdout, 'true false false\n')
   t.is(stderr, '')
 })

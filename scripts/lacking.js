@@ -6,7 +6,7 @@ export const slow = ['buffers', 'bulk', 'lifetime', 'many', 'worker']
 const on = (runtime, spec, reason, ...titles) =>
   titles.map(title => ({ runtimes: [runtime], spec, title, reason }))
 
-/** `title`: of the test, `*` for anything. */
+/** `title`: of the test, `*` for anything; none: the whole spec. */
 export const lacking = [
   ...on(
     'bun',
@@ -117,4 +117,9 @@ export const lacking = [
     'a terminated worker leaves about one descriptor',
     '100 workers, terminated in full traffic, leave no descriptor, no thread and no open connection',
   ),
+  {
+    runtimes: ['deno'],
+    spec: 'net/process',
+    reason: "there an ECONNRESET that nobody catches ends the test's own process; why is not known",
+  },
 ]

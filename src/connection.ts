@@ -1,4 +1,5 @@
 import { type AsyncResource } from 'node:async_hooks'
+import { type DuplexOptions } from 'node:stream'
 import { type Engine } from './engine.js'
 import { type OnRead } from './inbox.js'
 import { type UnixSocketPath } from './path.js'
@@ -28,7 +29,12 @@ export interface SocketOptions {
 /** What the package makes a socket with. */
 export interface KeptOptions extends SocketOptions {
   onread?: OnRead | undefined
+  /** What the stream gets beside them. */
+  stream?: DuplexOptions | undefined
 }
+
+/** The id of a socket that has no connection yet. */
+export const unconnected = -1
 
 /** What sockets, connected and accepted, have in common: a copy, which its giver cannot change any more. */
 export function socketOptions(options: unknown): SocketOptions {
@@ -44,6 +50,7 @@ export function socketOptions(options: unknown): SocketOptions {
 /** What the package makes a socket of; nobody else can. */
 export class Connection {
   readonly engine: Engine
+  /** Or `unconnected`: then the socket gets its id later. */
   readonly id: number
   readonly options: KeptOptions
   /** Whose context the socket's callbacks run in. */

@@ -1,5 +1,6 @@
 import { constants } from 'node:os'
 import { types } from 'node:util'
+import { unconnected } from './connection.js'
 import { type Engine } from './engine.js'
 import { invalidType, invalidValue } from './errors.js'
 
@@ -28,7 +29,7 @@ const wouldBlock = -constants.errno.EAGAIN
 /** The receiving half of a connection: whether it reads, and into what. */
 export class Inbox<Socket> {
   readonly #engine: Engine
-  readonly #id: number
+  #id: number
   readonly #socket: Socket
   readonly #receiver: Receiver<Socket>
   readonly #onread: OnRead | undefined
@@ -64,16 +65,29 @@ export class Inbox<Socket> {
     return this.#closed
   }
 
+  /** It has a connection now, `id`, or none any more, and has received nothing from it. */
+  renew(id: number): void {
+    this.#id = id
+    this.#received = 0
+    this.#closed = false
+    if (id === unconnected) this.#reading = false
+    else if (this.#reading) this.#start()
+  }
+
   start(): void {
     if (this.#reading || this.#closed) return
     this.#reading = true
+    if (this.#id !== unconnected) this.#start()
+  }
+
+  #start(): void {
     if (this.#engine.raw.readStart(this.#id, this.#onread === undefined ? 0 : 1) === 1) this.#engine.soon()
   }
 
   stop(): void {
     if (!this.#reading) return
     this.#reading = false
-    this.#engine.raw.readStop(this.#id)
+    if (this.#id !== unconnected) this.#engine.raw.readStop(this.#id)
   }
 
   close(): void {

@@ -1,4 +1,5 @@
 import { constants } from 'node:os'
+import { unconnected } from './connection.js'
 import { type Engine } from './engine.js'
 
 /** A chunk up to this length is copied when it is written, so that its memory is the caller's again at once. */
@@ -30,7 +31,7 @@ const none: never[] = []
  */
 export class Outbox {
   readonly #engine: Engine
-  readonly #id: number
+  #id: number
   /** In order; what is in `memory` from `start` on comes behind. */
   #slices: Uint8Array[] = none
   /** What the slices' lengths have to be still when they are sent. */
@@ -53,6 +54,13 @@ export class Outbox {
   constructor(engine: Engine, id: number) {
     this.#engine = engine
     this.#id = id
+    this.#blocked = id === unconnected
+  }
+
+  /** It has a connection now. */
+  connect(id: number): void {
+    this.#id = id
+    this.#blocked = false
   }
 
   /** Bytes put in, since the beginning. */
@@ -70,7 +78,7 @@ export class Outbox {
     return this.#written - this.#sent
   }
 
-  /** Is the kernel full? Then `unblock` has to come before anything is sent. */
+  /** Is the kernel full, or is there no connection yet? Then `unblock` or `connect` has to come before anything is sent. */
   get isBlocked(): boolean {
     return this.#blocked
   }

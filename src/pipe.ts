@@ -1,5 +1,10 @@
 import { Duplex } from 'node:stream'
+import { INTERNAL } from './binding.js'
+import { internalError, systemError } from './errors.js'
 import { validateFunction, validateTimeout } from './validate.js'
+
+/** 'opening' is what only a socket of `udsock/net` can be. */
+export type SocketReadyState = 'opening' | 'open' | 'readOnly' | 'writeOnly' | 'closed'
 
 /** What a timer can do. */
 const longestTimeout = 2 ** 31 - 1
@@ -10,13 +15,18 @@ const longestTimeout = 2 ** 31 - 1
  */
 export abstract class PipeDuplex extends Duplex {
   #timer: NodeJS.Timeout | undefined
-  #timeout = 0
+  #timeout: number | undefined
 
   /** Runs `work` in the async context of this socket's callbacks. */
   protected abstract inContext<T>(work: () => T): T
 
-  /** Milliseconds of silence until 'timeout' is emitted, once per silence; 0: none. */
-  get timeout(): number {
+  /** What a system call that failed is told as. */
+  protected failed(errno: number, syscall: string): Error {
+    return errno === INTERNAL ? internalError(syscall) : systemError(errno, syscall)
+  }
+
+  /** Milliseconds of silence until 'timeout' is emitted, once per silence; 0: none; undefined: never set. */
+  get timeout(): number | undefined {
     return this.#timeout
   }
 
@@ -69,7 +79,7 @@ export abstract class PipeDuplex extends Duplex {
     return false
   }
 
-  get readyState(): 'open' | 'readOnly' | 'writeOnly' | 'closed' {
+  get readyState(): SocketReadyState {
     if (this.readable && this.writable) return 'open'
     if (this.readable) return 'readOnly'
     return this.writable ? 'writeOnly' : 'closed'

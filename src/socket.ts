@@ -1,8 +1,8 @@
 import { type AsyncResource } from 'node:async_hooks'
-import { INTERNAL } from './binding.js'
-import { Connection } from './connection.js'
+import { constants } from 'node:os'
+import { Connection, unconnected } from './connection.js'
 import { type Endpoint, type Engine, Kind } from './engine.js'
-import { illegalConstructor, internalError, systemError } from './errors.js'
+import { illegalConstructor, systemError } from './errors.js'
 import { Inbox, type Receiver } from './inbox.js'
 import { pathFromBytes, type UnixSocketPath } from './path.js'
 import { GatheringDuplex } from './writing.js'
@@ -14,6 +14,8 @@ export interface PeerCredentials {
   /** Absent where the platform does not say, or the process is not visible here. Informs; never authorise by it. */
   readonly pid?: number
 }
+
+const notConnected = -constants.errno.ENOTCONN
 
 /** As the engine has them: 0 is no pid. */
 export function peerCredentials({ uid, gid, pid }: Required<PeerCredentials>): PeerCredentials {
@@ -28,18 +30,19 @@ export function peerCredentials({ uid, gid, pid }: Required<PeerCredentials>): P
  */
 export class UnixSocket extends GatheringDuplex implements Endpoint {
   readonly #engine: Engine
-  readonly #id: number
+  #id: number
   readonly #inbox: Inbox<UnixSocket>
   readonly #busyPoll: number
   /** What arrives goes into memory of the user's, not through the stream. */
   readonly #inMemory: boolean
-  readonly #resource: AsyncResource
-  readonly #credentials: { uid: number; gid: number; pid: number } | number
+  #resource: AsyncResource
+  #credentials: { uid: number; gid: number; pid: number } | number
   readonly #localPath: UnixSocketPath | undefined
   readonly #onClosed: (() => void) | undefined
   #remotePath: UnixSocketPath | undefined
   #remotePathKnown: boolean
-  #open = true
+  /** Has it a connection? */
+  #open: boolean
   #referenced = true
   #held = false
 
@@ -54,13 +57,40 @@ export class UnixSocket extends GatheringDuplex implements Endpoint {
     this.#busyPoll = options.busyPoll ?? 0
     this.#inMemory = options.onread !== undefined
     this.#resource = connection.resource
-    this.#credentials = engine.peer(id)
+    this.#open = id !== unconnected
+    this.#credentials = this.#open ? engine.peer(id) : notConnected
     this.#localPath = connection.localPath
     this.#onClosed = connection.onClosed
     this.#remotePath = connection.remotePath
     this.#remotePathKnown = connection.remotePath !== undefined
-    engine.attach(id, this)
+    if (this.#open) engine.attach(id, this)
     if (this.#inMemory) this._read()
+  }
+
+  /** Gives a socket that was made `unconnected` its connection. */
+  protected connectTo(id: number, remotePath: UnixSocketPath | undefined): void {
+    this.#id = id
+    this.#open = true
+    this.#credentials = this.#engine.peer(id)
+    this.#remotePath = remotePath
+    this.#remotePathKnown = remotePath !== undefined
+    this.#engine.attach(id, this)
+    this.#inbox.renew(id)
+    this.connectWriting(id)
+    this.holdIfBusy()
+  }
+
+  /** Makes it `unconnected`, if it has no connection, for one in the context of `resource`. */
+  protected renew(resource: AsyncResource): void {
+    this.#id = unconnected
+    this.#resource = resource
+    this.#inbox.renew(unconnected)
+    this.renewWriting(resource)
+  }
+
+  /** Has it a connection? */
+  protected get isConnected(): boolean {
+    return this.#open
   }
 
   /* ---------------------------------------------------------------- who and how much */
@@ -151,11 +181,13 @@ export class UnixSocket extends GatheringDuplex implements Endpoint {
       socket.touch()
       socket.holdIfBusy()
     },
-    end: socket => socket.#endReading(),
-    fail: (socket, error) => void socket.destroy(typeof error === 'number' ? readError(error) : error),
+    end: socket => socket.endReading(),
+    fail: (socket, error) =>
+      void socket.destroy(typeof error === 'number' ? socket.failed(error, 'read') : error),
   }
 
-  #endReading(): void {
+  /** Nothing more will come. */
+  protected endReading(): void {
     if (this.#inbox.isClosed) return
     this.#inbox.close()
     this.holdIfBusy()
@@ -196,8 +228,8 @@ export class UnixSocket extends GatheringDuplex implements Endpoint {
     if (kind === Kind.data) this.#inbox.takeScratch(offset, value)
     else if (kind === Kind.writable) this.resumeWriting()
     else if (kind === Kind.bulk) this.#inbox.takeBulk()
-    else if (kind === Kind.end) this.#endReading()
-    else if (kind === Kind.error) this.destroy(readError(-value))
+    else if (kind === Kind.end) this.endReading()
+    else if (kind === Kind.error) this.destroy(this.failed(-value, 'read'))
   }
 
   /* ---------------------------------------------------------------- closing */
@@ -209,9 +241,9 @@ export class UnixSocket extends GatheringDuplex implements Endpoint {
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this.#open = false
     this.stopTimer()
-    this.#engine.close(this.#id)
+    if (this.#open) this.#engine.close(this.#id)
+    this.#open = false
     this.#onClosed?.()
     this.#resource.runInAsyncScope(() => {
       this.endWriting(error)
@@ -251,8 +283,4 @@ export class UnixSocket extends GatheringDuplex implements Endpoint {
     if (busy) this.#engine.hold()
     else this.#engine.release()
   }
-}
-
-function readError(errno: number): Error {
-  return errno === INTERNAL ? internalError('read') : systemError(errno, 'read')
 }

@@ -1,11 +1,10 @@
 import { type AsyncResource } from 'node:async_hooks'
 import { constants } from 'node:os'
 import { types } from 'node:util'
-import { INTERNAL } from './binding.js'
 import { byteLength, truthful } from './bytes.js'
-import { type Connection } from './connection.js'
+import { type Connection, unconnected } from './connection.js'
 import { type Engine, type Writer } from './engine.js'
-import { backpressureLimit, bufferChanged, internalError, streamDestroyed, systemError } from './errors.js'
+import { backpressureLimit, bufferChanged, streamDestroyed } from './errors.js'
 import { headerLength } from './frames.js'
 import { Outbox, smallChunk } from './outbox.js'
 import { PipeDuplex } from './pipe.js'
@@ -30,9 +29,9 @@ function placeholder(length: number): Buffer {
  */
 export abstract class GatheringDuplex extends PipeDuplex implements Writer {
   readonly #engine: Engine
-  readonly #id: number
-  readonly #resource: AsyncResource
-  readonly #outbox: Outbox
+  #id: number
+  #resource: AsyncResource
+  #outbox: Outbox
   /** Bytes that the outbox may hold. */
   readonly #limit: number
   /** The engine will flush. */
@@ -65,13 +64,32 @@ export abstract class GatheringDuplex extends PipeDuplex implements Writer {
   }
 
   constructor({ engine, id, options, resource }: Connection) {
-    const { allowHalfOpen = true, highWaterMark = 65_536, writeLimit = defaultWriteLimit } = options
-    super({ allowHalfOpen, highWaterMark })
+    const { allowHalfOpen = true, highWaterMark = 65_536, writeLimit = defaultWriteLimit, stream } = options
+    super({ allowHalfOpen, highWaterMark, ...stream })
     this.#engine = engine
     this.#id = id
     this.#resource = resource
     this.#outbox = new Outbox(engine, id)
     this.#limit = highWaterMark + writeLimit
+  }
+
+  /** What was written meanwhile leaves by the connection `id`. */
+  protected connectWriting(id: number): void {
+    this.#id = id
+    this.#outbox.connect(id)
+    this.#send()
+    this.#gather()
+  }
+
+  /** Of what was written before, nothing is left; callbacks run in the context of `resource`. */
+  protected renewWriting(resource: AsyncResource): void {
+    this.#id = unconnected
+    this.#resource = resource
+    this.#outbox.discard()
+    this.#outbox = new Outbox(this.#engine, unconnected)
+    this.#handed = 0
+    this.#untold = 0
+    this.#corks = 0
   }
 
   /** What keeps the process alive may have changed. */
@@ -293,7 +311,8 @@ export abstract class GatheringDuplex extends PipeDuplex implements Writer {
   #outcome(): Error | null | undefined {
     const { sent, failure } = this.#outbox
     if (sent >= this.#handed) return null
-    return failure === 0 ? undefined : writeError(failure)
+    if (failure === 0) return undefined
+    return failure === -constants.errno.EFAULT ? bufferChanged() : this.failed(failure, 'write')
   }
 
   /** Everything is in the kernel: the stream calls this after the last write's callback. */
@@ -331,6 +350,11 @@ export abstract class GatheringDuplex extends PipeDuplex implements Writer {
     this.#gather()
   }
 
+  /** Bytes written, since the beginning. */
+  protected get bytesPut(): number {
+    return this.#outbox.written
+  }
+
   /** Bytes that the kernel has taken to send. */
   get bytesWritten(): number {
     return this.#outbox.sent
@@ -355,9 +379,4 @@ export abstract class GatheringDuplex extends PipeDuplex implements Writer {
     const outcome = this.#outcome()
     process.nextTick(waiting, outcome === undefined ? (error ?? streamDestroyed()) : outcome)
   }
-}
-
-function writeError(errno: number): Error {
-  if (errno === -constants.errno.EFAULT) return bufferChanged()
-  return errno === INTERNAL ? internalError('write') : systemError(errno, 'write')
 }

@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use udsock::{Address, BindOptions, Bound, FileState, SocketFile};
-use udsock_reactor::{Answer, Arrival, Errno, Mailbox, Role};
+use udsock_reactor::{Answer, Arrival, Errno, Id, Mailbox, Role};
 
 static RUNTIME: Mutex<Option<Handle>> = Mutex::new(None);
 
@@ -96,11 +96,13 @@ struct Running {
 pub(crate) struct Requests {
     mailbox: Arc<Mailbox>,
     running: HashMap<u32, Running>,
+    /// Of listeners that were bound without a request: by their ids.
+    files: HashMap<Id, SocketFile>,
 }
 
 impl Requests {
     pub(crate) fn new(mailbox: Arc<Mailbox>) -> Self {
-        Requests { mailbox, running: HashMap::new() }
+        Requests { mailbox, running: HashMap::new(), files: HashMap::new() }
     }
 
     /// Connects, waiting for a full backlog, for as long as `timeout` allows.
@@ -187,8 +189,24 @@ impl Requests {
         Ok(())
     }
 
+    /// Remembers the file of a listener that is to be removed when it closes, or when the environment ends.
+    pub(crate) fn keep_file(&mut self, listener: Id, file: SocketFile) {
+        self.files.insert(listener, file);
+    }
+
+    /// Removes that file, if it is still the listener's own, which must be open. May block.
+    pub(crate) fn remove_kept_file(&mut self, listener: Id) {
+        if let Some(file) = self.files.remove(&listener) {
+            // What cannot be removed stays; closing goes on.
+            let _ = file.remove();
+        }
+    }
+
     /// Removes the files of the listeners that wished it, when nobody is left who could wait: blocks.
-    pub(crate) fn remove_files(&self) {
+    pub(crate) fn remove_files(&mut self) {
+        for (_, file) in self.files.drain() {
+            let _ = file.remove();
+        }
         for claim in self.running.values().filter_map(|running| running.claim.as_ref()) {
             if claim.unlink_on_close {
                 claim.remove();

@@ -13,9 +13,10 @@ use napi_derive::napi;
 use std::ffi::c_void;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::rc::Rc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use udsock::{Address, Allowed, BindOptions, OnExisting};
-use udsock_reactor::{Errno, Id};
+use udsock::{Address, Allowed, BindOptions, Bound, OnExisting};
+use udsock_reactor::{Errno, Id, Role};
 
 /// The environment's reactor. Numbers below 0 are negative errnos throughout; the engine makes errors of them.
 #[napi]
@@ -110,7 +111,7 @@ impl Reactor {
         let connected = self.environment.with(|open| {
             let address = decode(&address)?;
             let fd = udsock::try_connect(&address).map_err(io_errno)?;
-            open.reactor.add(fd, udsock_reactor::Role::Connection)
+            open.reactor.add(fd, Role::Connection)
         });
         id_or_errno(connected)
     }
@@ -182,33 +183,45 @@ impl Reactor {
         }))
     }
 
+    /// Binds and listens, now and on this thread: the listener's id. Its file is removed by `remove_file_now` or
+    /// `remove_files`. The path is not watched.
+    #[napi(catch_unwind)]
+    pub fn listen_now(&self, address: Uint8Array, backlog: i32) -> f64 {
+        let listening = self.environment.with(|open| {
+            let options = BindOptions::new(backlog);
+            let Bound { socket, file } =
+                udsock::bind_with(&decode(&address)?, &options, &AtomicBool::new(false)).map_err(io_errno)?;
+            let added = open.reactor.add(socket, Role::Listener);
+            match (added, file) {
+                (Ok(id), Some(file)) => open.requests.keep_file(id, file),
+                (Err(_), Some(file)) => drop(file.remove()),
+                (_, None) => {}
+            }
+            added
+        });
+        id_or_errno(listening)
+    }
+
+    /// Removes the file of a listener of `listen_now`, which is open still, if it is still its own.
+    #[napi(catch_unwind)]
+    pub fn remove_file_now(&self, id: f64) -> i32 {
+        code(self.environment.with(|open| {
+            open.requests.remove_kept_file(Id::from_bits(id as u64));
+            Ok(())
+        }))
+    }
+
     /// Takes a listening descriptor of this process over: its id. After an errno that says what it is, it is as it was.
     /// -EBUSY: it is in use here already.
     #[napi(catch_unwind)]
     pub fn adopt(&self, fd: i32) -> f64 {
-        let adopted = self.environment.with(|open| {
-            if fd < 0 {
-                return Err(Errno::BADF);
-            }
-            if open.reactor.has_fd(fd) {
-                return Err(Errno::BUSY);
-            }
-            // SAFETY: borrowed for these questions alone, which no JavaScript can interrupt; a number that is no open
-            // descriptor is answered with EBADF.
-            udsock::inspect(unsafe { BorrowedFd::borrow_raw(fd) }).map_err(io_errno)?;
-            // SAFETY: it is open, and a listening socket. That nothing else in the process owns it is what the caller of
-            // `listen({ fd })` promises, as with node:net; the reactor does not.
-            let socket = unsafe { OwnedFd::from_raw_fd(fd) };
-            match udsock::adopt(socket) {
-                Ok(socket) => open.reactor.add(socket, udsock_reactor::Role::SharedListener),
-                Err((socket, error)) => {
-                    // It stays the caller's.
-                    let _ = socket.into_raw_fd();
-                    Err(io_errno(error))
-                }
-            }
-        });
-        id_or_errno(adopted)
+        self.take_over(fd, udsock::inspect, udsock::adopt, Role::SharedListener)
+    }
+
+    /// The same for the descriptor of a connection.
+    #[napi(catch_unwind)]
+    pub fn adopt_connection(&self, fd: i32) -> f64 {
+        self.take_over(fd, udsock::inspect_connection, udsock::adopt_connection, Role::Connection)
     }
 
     /// Has `accept` hand out none but these users, and who has one of these groups. None listed: everybody is refused.
@@ -257,6 +270,38 @@ impl Reactor {
 }
 
 impl Reactor {
+    fn take_over(
+        &self,
+        fd: i32,
+        inspect: fn(BorrowedFd<'_>) -> std::io::Result<()>,
+        adopt: fn(OwnedFd) -> Result<OwnedFd, (OwnedFd, std::io::Error)>,
+        role: Role,
+    ) -> f64 {
+        let adopted = self.environment.with(|open| {
+            if fd < 0 {
+                return Err(Errno::BADF);
+            }
+            if open.reactor.has_fd(fd) {
+                return Err(Errno::BUSY);
+            }
+            // SAFETY: borrowed for these questions alone, which no JavaScript can interrupt; a number that is no open
+            // descriptor is answered with EBADF.
+            inspect(unsafe { BorrowedFd::borrow_raw(fd) }).map_err(io_errno)?;
+            // SAFETY: it is open, and a socket of the role. That nothing else in the process owns it is what the caller
+            // of `listen({ fd })` and `new Socket({ fd })` promises, as with node:net; the reactor does not.
+            let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+            match adopt(socket) {
+                Ok(socket) => open.reactor.add(socket, role),
+                Err((socket, error)) => {
+                    // It stays the caller's.
+                    let _ = socket.into_raw_fd();
+                    Err(io_errno(error))
+                }
+            }
+        });
+        id_or_errno(adopted)
+    }
+
     fn address(&self, id: f64, ask: fn(BorrowedFd<'_>) -> std::io::Result<Address>) -> Uint8Array {
         let address = self.environment.with(|open| {
             let fd = open.reactor.fd(Id::from_bits(id as u64))?;

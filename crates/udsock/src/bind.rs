@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-pub use self::adopt::{adopt, inspect};
+pub use self::adopt::{adopt, adopt_connection, inspect, inspect_connection};
 pub use self::file::{FileState, SocketFile};
 use crate::address::Address;
 use crate::error::errno;

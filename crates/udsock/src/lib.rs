@@ -53,7 +53,10 @@ mod sys;
 pub use address::{Address, AddressError, MAX_PATHNAME};
 pub use allowed::{Allowed, overflow_ids};
 pub use backoff::{AcceptBackoff, descriptor_closed, is_exhaustion};
-pub use bind::{BindOptions, Bound, FileState, OnExisting, SocketFile, adopt, bind, bind_with, inspect};
+pub use bind::{
+    BindOptions, Bound, FileState, OnExisting, SocketFile, adopt, adopt_connection, bind, bind_with, inspect,
+    inspect_connection,
+};
 pub use connect::{connect, connect_fd, connect_in_turn, try_connect};
 pub use listener::Listener;
 pub use peer::PeerCredentials;

@@ -4,7 +4,7 @@
 mod common;
 
 use std::fs;
-use std::io;
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
@@ -15,7 +15,9 @@ use std::thread;
 use std::time::Duration;
 
 use common::{Directory, fill, is_close_on_exec, is_nonblocking};
-use udsock::{Address, BindOptions, Bound, FileState, OnExisting, adopt, bind, bind_with, try_connect};
+use udsock::{
+    Address, BindOptions, Bound, FileState, OnExisting, adopt, adopt_connection, bind, bind_with, try_connect,
+};
 
 const EVERY: [OnExisting; 3] = [OnExisting::Error, OnExisting::ReplaceStale, OnExisting::TakeOver];
 const REPLACING: [OnExisting; 2] = [OnExisting::ReplaceStale, OnExisting::TakeOver];
@@ -459,4 +461,29 @@ fn what_is_no_stream_listener_is_not_adopted_and_comes_back_as_it_was() {
     UnixStream::connect(path("s")).unwrap();
     drop(adopted);
     assert_eq!(identity(&path("s")), before);
+}
+
+#[test]
+fn what_is_no_stream_connection_is_not_adopted_and_comes_back_as_it_was() {
+    let directory = Directory::new();
+    let path = |name: &str| directory.path().join(name);
+    let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let refused: [(OwnedFd, i32); 4] = [
+        (fs::File::open(directory.path()).unwrap().into(), libc::ENOTSOCK),
+        (tcp.into(), libc::EAFNOSUPPORT),
+        (UnixDatagram::pair().unwrap().0.into(), libc::EPROTOTYPE),
+        (UnixListener::bind(path("s")).unwrap().into(), libc::ENOTCONN),
+    ];
+    for (fd, number) in refused {
+        let (fd, error) = adopt_connection(fd).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(number));
+        assert!(!is_nonblocking(fd.as_fd()));
+    }
+    let (one, mut other) = UnixStream::pair().unwrap();
+    let adopted = adopt_connection(one.into()).unwrap();
+    assert!(is_nonblocking(adopted.as_fd()) && is_close_on_exec(adopted.as_fd()));
+    UnixStream::from(adopted).write_all(b"hello").unwrap();
+    let mut text = String::new();
+    other.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "hello");
 }

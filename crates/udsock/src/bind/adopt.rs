@@ -1,4 +1,4 @@
-//! Listeners that somebody else made.
+//! Sockets that somebody else made.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -19,14 +19,27 @@ use crate::sys;
 /// * `EAFNOSUPPORT`: it is no Unix-domain socket.
 /// * `ENOTSOCK`: it is no socket. `EBADF`: it is closed.
 pub fn inspect(socket: BorrowedFd<'_>) -> io::Result<()> {
-    Address::local(socket)?;
-    if sockopt::socket_type(socket)? != SocketType::STREAM {
-        return Err(errno(libc::EPROTOTYPE));
-    }
+    is_stream(socket)?;
     if !sys::is_listening(socket)? {
         return Err(errno(libc::EINVAL));
     }
     Ok(())
+}
+
+/// Whether `socket` is a connected Unix-domain stream socket. Changes nothing.
+///
+/// # Errors
+///
+/// * `ENOTCONN`: it is not connected.
+/// * Those of [`inspect`] about what is no such socket.
+pub fn inspect_connection(socket: BorrowedFd<'_>) -> io::Result<()> {
+    is_stream(socket)?;
+    Address::peer(socket).map(|_| ())
+}
+
+fn is_stream(socket: BorrowedFd<'_>) -> io::Result<()> {
+    Address::local(socket)?;
+    if sockopt::socket_type(socket)? == SocketType::STREAM { Ok(()) } else { Err(errno(libc::EPROTOTYPE)) }
 }
 
 /// Makes a listening socket that somebody else made, such as a service manager, fit for this crate:
@@ -37,6 +50,22 @@ pub fn inspect(socket: BorrowedFd<'_>) -> io::Result<()> {
 ///
 /// Those of [`inspect`], and the descriptor comes back as it was; whatever `fcntl` and `ioctl` report.
 pub fn adopt(socket: OwnedFd) -> Result<OwnedFd, (OwnedFd, io::Error)> {
+    prepare(socket, inspect)
+}
+
+/// Makes a connection that somebody else made fit for this crate, as [`adopt`] does with a listening socket.
+///
+/// # Errors
+///
+/// Those of [`inspect_connection`], and the descriptor comes back as it was; whatever `fcntl` and `ioctl` report.
+pub fn adopt_connection(socket: OwnedFd) -> Result<OwnedFd, (OwnedFd, io::Error)> {
+    prepare(socket, inspect_connection)
+}
+
+fn prepare(
+    socket: OwnedFd,
+    inspect: fn(BorrowedFd<'_>) -> io::Result<()>,
+) -> Result<OwnedFd, (OwnedFd, io::Error)> {
     let prepared = inspect(socket.as_fd()).and_then(|()| {
         fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
         Ok(ioctl_fionbio(&socket, true)?)

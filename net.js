@@ -1,0 +1,2 @@
+export * from './dist/net/index.js'
+export { default } from './dist/net/index.js'
