@@ -1,5 +1,6 @@
 // Argument: a directory in a mount namespace of this process's own. Listens on a file system without a free inode, and on one
 // that is read-only; prints what came of it.
+import './settled.js'
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { connect, listen } from '../../index.js'
