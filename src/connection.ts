@@ -33,9 +33,6 @@ export interface KeptOptions extends SocketOptions {
   stream?: DuplexOptions | undefined
 }
 
-/** The id of a socket that has no connection yet. */
-export const unconnected = -1
-
 /** What sockets, connected and accepted, have in common: a copy, which its giver cannot change any more. */
 export function socketOptions(options: unknown): SocketOptions {
   validateOptions(options)

@@ -47,6 +47,8 @@ const breathsPerTurn = 64
 const dirtyLimit = 256
 /** Id = generation * 2^21 + slot: the crate's Id::bits. */
 const slots = 2 ** 21
+/** The id of a socket that has no connection yet. */
+export const unconnected = -1
 
 /** Work that the control plane has been given. */
 interface Request {

@@ -1,7 +1,6 @@
 import { constants } from 'node:os'
 import { types } from 'node:util'
-import { unconnected } from './connection.js'
-import { type Engine } from './engine.js'
+import { type Engine, unconnected } from './engine.js'
 import { invalidType, invalidValue } from './errors.js'
 
 /** Memory of the user's for what arrives. */

@@ -1,6 +1,5 @@
 import { constants } from 'node:os'
-import { unconnected } from './connection.js'
-import { type Engine } from './engine.js'
+import { type Engine, unconnected } from './engine.js'
 
 /** A chunk up to this length is copied when it is written, so that its memory is the caller's again at once. */
 export const smallChunk = 8192
