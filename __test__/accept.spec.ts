@@ -1,38 +1,14 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once as emitted } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import test, { type ExecutionContext } from 'ava'
-import { connect, listen, type UnixListener, type UnixSocket } from '../index.js'
-import {
-  descriptors,
-  everyPlace,
-  eventually,
-  listening,
-  once,
-  pair,
-  places,
-  receive,
-  receiveAll,
-} from './helpers.js'
+import { connect, type UnixListener, type UnixSocket } from '../index.js'
+import { everyPlace, eventually, listening, once, pair, places, receive, receiveAll } from './helpers.js'
+import { argument, eachLeavesNoDescriptor } from './socket-helpers.js'
 
-// One after the other: each test counts the descriptors that it leaves.
-let before = 0
-
-test.before(async () => {
-  // What the first use opens stays open.
-  const listener = await listen(places['abstract name']())
-  await listener.close()
-})
-
-test.beforeEach(() => {
-  before = descriptors()
-})
-
-test.afterEach.always('leaves no descriptor', async () => {
-  await eventually('as many descriptors as before', () => descriptors() === before)
-})
+eachLeavesNoDescriptor(test)
 
 type Moment = (action: () => void) => void
 
@@ -82,6 +58,15 @@ async function takeNumber(server: UnixSocket): Promise<number> {
 }
 
 const numbersBelow = (limit: number): number[] => Array.from({ length: limit }, (_, number) => number)
+
+/** A client in Python that sends the number 1. */
+const sendOne = `
+import socket, sys
+path = sys.argv[1]
+client = socket.socket(socket.AF_UNIX)
+client.connect(bytes([0]) + bytes.fromhex(path[1:]) if path[0] == '@' else path)
+client.sendall(b'1')
+`
 
 function argumentFor(path: UnixListener['path']): string {
   return typeof path === 'string'
@@ -329,20 +314,18 @@ for (const place of everyPlace) {
     for (let number = 0; number < clients; number++) await sendNumber(flooded, number)
     let accepted = 0
     let acceptedBefore = -1
-    const servers: UnixSocket[] = []
-    const flood = (async () => {
-      while (accepted < clients) {
-        servers.push(await flooded.accept())
-        accepted++
-      }
-    })()
     const waiting = quiet.accept().then(server => {
       acceptedBefore = accepted
       return takeNumber(server)
     })
-    await sendNumber(quiet, 1)
+    // This thread stands still: what it has to see is there before the flood.
+    execFileSync('python3', ['-c', sendOne, argument(quiet.path)])
+    const servers: UnixSocket[] = []
+    while (accepted < clients) {
+      servers.push(await flooded.accept())
+      accepted++
+    }
     const quietly = await waiting
-    await flood
     const numbers = await Promise.all(servers.map(takeNumber))
     t.is(quietly, 1)
     t.true(acceptedBefore < clients, `the quiet listener had to wait for ${acceptedBefore} connections`)

@@ -1,7 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import test, { type ExecutionContext } from 'ava'
-import { connect, FramedSocket, type FramedOptions, type UnixSocket } from '../index.js'
-import { eventually, everyPlace, listening, once, pair, type Place } from './helpers.js'
+import test from 'ava'
+import { connect, FramedSocket, type UnixSocket } from '../index.js'
+import { rawPair, recorded } from './framed-helpers.js'
+import { eventually, everyPlace, listening, once, pair } from './helpers.js'
 import { argument, leavesNoDescriptors, pattern, program, turns } from './socket-helpers.js'
 
 leavesNoDescriptors(test)
@@ -17,30 +18,11 @@ function frames(...payloads: string[]): Buffer {
   return Buffer.concat(parts)
 }
 
-/** A framed socket and its peer in raw bytes: what the peer writes at once is one chunk. */
-async function rawPair(
-  t: ExecutionContext,
-  place: Place,
-  options?: FramedOptions,
-): Promise<{ raw: UnixSocket; framed: FramedSocket }> {
-  const { client, server } = await pair(t, place)
-  return { raw: client, framed: new FramedSocket(server, options) }
-}
-
 /** Has the stream read everything, and the end, before anybody takes it: the end then comes with the last chunk. */
 async function buffered(framed: FramedSocket): Promise<void> {
   framed.socket.read(0)
   await eventually('something is there', () => framed.socket.bytesRead > 0)
   await turns(5)
-}
-
-function recorded(framed: FramedSocket): string[] {
-  const events: string[] = []
-  framed.on('message', message => events.push(String(message)))
-  framed.on('end', () => events.push('end'))
-  framed.on('error', error => events.push(`error ${(error as Failure).code}`))
-  framed.on('close', () => events.push('close'))
-  return events
 }
 
 for (const place of everyPlace) {

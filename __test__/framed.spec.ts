@@ -1,5 +1,6 @@
 import test, { type ExecutionContext } from 'ava'
-import { FramedSocket, type FramedOptions, type UnixSocket } from '../index.js'
+import { FramedSocket, type FramedOptions } from '../index.js'
+import { rawPair, recorded } from './framed-helpers.js'
 import { eventually, everyPlace, once, pair, type Place, receive, receiveAll } from './helpers.js'
 import { generator, leavesNoDescriptors, netConnect, pattern, turns } from './socket-helpers.js'
 
@@ -22,26 +23,6 @@ async function framedPair(
 ): Promise<{ client: FramedSocket; server: FramedSocket }> {
   const { client, server } = await pair(t, place)
   return { client: new FramedSocket(client, options), server: new FramedSocket(server, options) }
-}
-
-/** A framed socket and its peer in raw bytes. */
-async function rawPair(
-  t: ExecutionContext,
-  place: Place,
-  options?: FramedOptions,
-): Promise<{ raw: UnixSocket; framed: FramedSocket }> {
-  const { client, server } = await pair(t, place)
-  return { raw: client, framed: new FramedSocket(server, options) }
-}
-
-/** What a framed socket emits, from now on. */
-function recorded(framed: FramedSocket): string[] {
-  const events: string[] = []
-  framed.on('message', message => events.push(String(message)))
-  framed.on('end', () => events.push('end'))
-  framed.on('error', error => events.push(`error ${(error as Failure).code}`))
-  framed.on('close', () => events.push('close'))
-  return events
 }
 
 for (const place of everyPlace) {

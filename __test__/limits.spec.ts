@@ -1,36 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import test, { type ExecutionContext } from 'ava'
-import { connect, listen, type Overload, type PeerCredentials, type UnixSocket } from '../index.js'
-import {
-  descriptors,
-  everyPlace,
-  eventually,
-  listening,
-  once,
-  places,
-  receive,
-  receiveAll,
-  sleep,
-} from './helpers.js'
+import { connect, type Overload, type PeerCredentials, type UnixSocket } from '../index.js'
+import { everyPlace, eventually, listening, once, places, receive, receiveAll, sleep } from './helpers.js'
 import { answer, start, startBehind } from './program.js'
-import { argument } from './socket-helpers.js'
+import { argument, eachLeavesNoDescriptor } from './socket-helpers.js'
 
-// One after the other: each test counts the descriptors that it leaves.
-let before = 0
-
-test.before(async () => {
-  // What the first use opens stays open.
-  const listener = await listen(places['abstract name']())
-  await listener.close()
-})
-
-test.beforeEach(() => {
-  before = descriptors()
-})
-
-test.afterEach.always('leaves no descriptor', async () => {
-  await eventually('as many descriptors as before', () => descriptors() === before)
-})
+eachLeavesNoDescriptor(test)
 
 const fewDescriptors = ['sh', '-c', 'ulimit -n 64; exec "$@"', 'sh']
 

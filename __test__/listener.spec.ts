@@ -11,7 +11,6 @@ import {
   type UnixSocket,
 } from '../index.js'
 import {
-  descriptors,
   directory,
   everyPlace,
   eventually,
@@ -23,23 +22,9 @@ import {
   receive,
   receiveAll,
 } from './helpers.js'
+import { eachLeavesNoDescriptor } from './socket-helpers.js'
 
-// One after the other: each test counts the descriptors that it leaves.
-let before = 0
-
-test.before(async () => {
-  // What the first use opens stays open.
-  const listener = await listen(places['abstract name']())
-  await listener.close()
-})
-
-test.beforeEach(() => {
-  before = descriptors()
-})
-
-test.afterEach.always('leaves no descriptor', async () => {
-  await eventually('as many descriptors as before', () => descriptors() === before)
-})
+eachLeavesNoDescriptor(test)
 
 function connected(t: ExecutionContext, listener: UnixListener): Promise<UnixSocket> {
   return connect(listener.path).then(socket => {

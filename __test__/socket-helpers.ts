@@ -92,15 +92,31 @@ export function pattern(length: number, seed = 1): Buffer {
 
 export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
+/** The engine opens descriptors of its own at first use. */
+async function useOnce(): Promise<void> {
+  const listener = await listen(abstractName(`udsock-test-${process.pid}-${Date.now()}`))
+  const [client, server] = await Promise.all([connect(listener.path), listener.accept()])
+  await Promise.all([client[Symbol.asyncDispose](), server[Symbol.asyncDispose](), listener.close()])
+  await turns(2)
+}
+
+/** After each of the file's tests, which have to be serial, as many descriptors are open as before. */
+export function eachLeavesNoDescriptor(test: TestFn): void {
+  let before = 0
+  test.before(useOnce)
+  test.beforeEach(() => {
+    before = descriptors()
+  })
+  test.afterEach.always('leaves no descriptor', async () => {
+    await eventually('as many descriptors as before', () => descriptors() === before)
+  })
+}
+
 /** After the file's tests as many descriptors are open as before. */
 export function leavesNoDescriptors(test: TestFn): void {
   let before = 0
   test.before(async () => {
-    // The engine opens its own at first use.
-    const listener = await listen(abstractName(`udsock-test-${process.pid}-${Date.now()}`))
-    const [client, server] = await Promise.all([connect(listener.path), listener.accept()])
-    await Promise.all([client[Symbol.asyncDispose](), server[Symbol.asyncDispose](), listener.close()])
-    await turns(2)
+    await useOnce()
     before = descriptors()
   })
   test.after.always('no descriptor is left', async t => {
