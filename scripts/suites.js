@@ -1,4 +1,4 @@
-// What `npm test` and `npm run test:runtimes` run, in order, and how each runner's own words become counts.
+// What `npm test` and its kin run, in order, and how each runner's own words become counts.
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { command, root } from './command.js'
@@ -155,5 +155,25 @@ if (hasBenchmark)
 const long = [ava('long', ['--config', '__test__/long/ava.config.js'])]
 const runtimes = runtimeSuites(runAva)
 
+/** Under the libraries that people run, which have a package of their own. */
+async function runEcosystem(onCount, env) {
+  const cwd = join(root, '__test__/ecosystem')
+  onCount('npm ci')
+  const installed = await command('npm', ['ci', '--ignore-scripts', '--loglevel=error'], {
+    cwd,
+    timeout: TIMEOUT,
+  })
+  if (installed.code !== 0) return outcome(installed, {})
+  return runAva('ava', ['--config', '__test__/ecosystem/ava.config.js'], { env }, onCount)
+}
+
+const ecosystem = [{ name: 'ecosystem', run: onCount => runEcosystem(onCount, {}) }]
+
 /** Names for several suites. */
-export const groups = { default: suites, long, runtimes, all: [...suites, ...long, ...runtimes] }
+export const groups = {
+  default: suites,
+  long,
+  ecosystem,
+  runtimes,
+  all: [...suites, ...long, ...ecosystem, ...runtimes],
+}
