@@ -12,6 +12,10 @@ use tokio::time::Instant;
 use udsock::{Address, BindOptions, Bound, FileState, SocketFile};
 use udsock_reactor::{Answer, Arrival, Errno, Id, Mailbox, Role};
 
+/// Threads for what may block, which is work on files and the waiting for a directory's lock; more work queues. The default,
+/// 512, is a thread for each of many listeners that begin or end at once.
+const MOST_BLOCKED: usize = 16;
+
 static RUNTIME: Mutex<Option<Handle>> = Mutex::new(None);
 
 /// The runtime's handle; the thread starts with the first call.
@@ -24,7 +28,11 @@ pub(crate) fn runtime() -> Result<Handle, Errno> {
     if let Some(handle) = runtime.as_ref() {
         return Ok(handle.clone());
     }
-    let own = Builder::new_current_thread().enable_all().build().map_err(errno)?;
+    let own = Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(MOST_BLOCKED)
+        .build()
+        .map_err(errno)?;
     let handle = own.handle().clone();
     std::thread::Builder::new()
         .name("udsock".into())
