@@ -153,10 +153,11 @@ if (hasBenchmark)
 
 /** Minutes each, and only when asked for by name. */
 const long = [ava('long', ['--config', '__test__/long/ava.config.js'])]
+const leak = [ava('leak', ['--config', '__test__/leak/ava.config.js'])]
 const runtimes = runtimeSuites(runAva)
 
 /** Under the libraries that people run, which have a package of their own. */
-async function runEcosystem(onCount, env) {
+async function runEcosystem(onCount) {
   const cwd = join(root, '__test__/ecosystem')
   onCount('npm ci')
   const installed = await command('npm', ['ci', '--ignore-scripts', '--loglevel=error'], {
@@ -164,16 +165,12 @@ async function runEcosystem(onCount, env) {
     timeout: TIMEOUT,
   })
   if (installed.code !== 0) return outcome(installed, {})
-  return runAva('ava', ['--config', '__test__/ecosystem/ava.config.js'], { env }, onCount)
+  return runAva('ava', ['--config', '__test__/ecosystem/ava.config.js'], {}, onCount)
 }
 
-const ecosystem = [{ name: 'ecosystem', run: onCount => runEcosystem(onCount, {}) }]
+const ecosystem = [{ name: 'ecosystem', run: runEcosystem }]
+
+const byName = { default: suites, long, leak, ecosystem, runtimes }
 
 /** Names for several suites. */
-export const groups = {
-  default: suites,
-  long,
-  ecosystem,
-  runtimes,
-  all: [...suites, ...long, ...ecosystem, ...runtimes],
-}
+export const groups = { ...byName, all: Object.values(byName).flat() }
