@@ -246,10 +246,13 @@ export class UnixListener
     this.#listening.resource.runInAsyncScope(() => this.emit(event))
   }
 
-  /** Closes once nothing waits in the kernel's queue, looking after so many milliseconds for the first time. */
-  #closeWhenEmpty(milliseconds: number): void {
+  /** Closes when the farewell is over and nothing waits in the kernel's queue, looking after so many milliseconds. */
+  #closeWhenEmpty(milliseconds: number, since = performance.now()): void {
     this.#farewell = setTimeout(() => {
-      if (this.#listening.isAcceptable) this.#closeWhenEmpty(farewellInterval)
+      // A timer may come early: the event loop's clock is coarser than this one.
+      const left = since + farewell - performance.now()
+      if (left > 0) this.#closeWhenEmpty(left, since)
+      else if (this.#listening.isAcceptable) this.#closeWhenEmpty(farewellInterval, since)
       else void this.close()
     }, milliseconds).unref()
   }
