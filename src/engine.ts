@@ -231,7 +231,9 @@ export class Engine {
   peer(id: number): { uid: number; gid: number; pid: number } | number {
     const errno = this.raw.peer(id)
     if (errno < 0) return errno
-    const [uid, gid, pid] = [this.#ring[0]! >>> 0, this.#ring[1]! >>> 0, this.#ring[2]!]
+    const uid = this.#ring[0]! >>> 0
+    const gid = this.#ring[1]! >>> 0
+    const pid = this.#ring[2]!
     const last = this.#lastPeer
     // Connections of one client, which may be many, share what they know of it.
     if (last.uid === uid && last.gid === gid && last.pid === pid) return last
