@@ -200,3 +200,6 @@ impl fmt::Debug for Address {
 #[cfg(test)]
 #[path = "address/tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod properties;
