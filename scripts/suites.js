@@ -77,6 +77,18 @@ async function runCargo() {
   return outcome(result, libtestCounts(result.output))
 }
 
+/** Licences, bans and sources; the advisories' database is fetched, so they are asked for by hand. Nothing is installed. */
+async function runDeny() {
+  const deny = await command('cargo', ['deny', '--version'])
+  if (deny.code !== 0) {
+    const skipped = ['all of it, because cargo-deny is missing: cargo install cargo-deny --locked']
+    return { passed: 0, failed: 0, skipped, output: '' }
+  }
+  const args = ['deny', '--locked', 'check', 'licenses', 'bans', 'sources']
+  const result = await command('cargo', args, { timeout: TIMEOUT })
+  return outcome(result, result.code === 0 ? { passed: 1 } : { failed: 1 })
+}
+
 async function runDocTests() {
   const result = await command('cargo', ['test', '--doc', '--package', 'udsock'], { timeout: TIMEOUT })
   return outcome(result, libtestCounts(result.output))
@@ -138,6 +150,7 @@ const suites = [
   { name: 'generated', run: runGenerated },
   { name: 'cargo', run: runCargo },
   { name: 'doc', run: runDocTests },
+  { name: 'deny', run: runDeny },
   check('fuzz', process.execPath, 'scripts/fuzz-frames.js', '--runs', '3000'),
   ava('ava', []),
   ava('doorbell', [], { UDSOCK_WAKER: 'doorbell' }),
