@@ -44,7 +44,7 @@ impl Environment {
 
     /// Stops everything that could call in, waits until nothing can, and only then lets go.
     pub(crate) fn close(&self) {
-        let Some(Open { reactor, waker, requests, memory: _ }) = self.open.borrow_mut().take() else {
+        let Some(Open { reactor, waker, requests, memory }) = self.open.borrow_mut().take() else {
             return;
         };
         drop(requests);
@@ -55,5 +55,7 @@ impl Environment {
                 drop(reactor);
             }
         }
+        // SAFETY: the clean-up hook runs on the environment's thread, before Node-API lets go of it.
+        unsafe { memory.release() };
     }
 }

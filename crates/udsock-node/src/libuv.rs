@@ -78,8 +78,13 @@ impl PollHandle {
     ///
     /// # Safety
     ///
-    /// On the thread of `env`, which must be open. `fd` must stay open until the handle is closed.
-    pub(crate) unsafe fn start(env: sys::napi_env, fd: BorrowedFd<'_>, ready: Ready) -> Option<PollHandle> {
+    /// On the thread of `env`, which must be open; `ready` must be a function of it. `fd` must stay open until the
+    /// handle is closed.
+    pub(crate) unsafe fn start(
+        env: sys::napi_env,
+        fd: BorrowedFd<'_>,
+        ready: sys::napi_value,
+    ) -> Option<PollHandle> {
         let functions = Functions::load()?;
         let mut event_loop: *mut sys::uv_loop_s = ptr::null_mut();
         // SAFETY: the environment is open. The memory is as large and as aligned as libuv asks for, does not move, and is
@@ -90,9 +95,11 @@ impl PollHandle {
             {
                 return None;
             }
+            let ready = Ready::new(env, ready)?;
             let mut memory = vec![0_u64; (functions.handle_size)(UV_POLL).div_ceil(size_of::<u64>())];
             let handle: Handle = memory.as_mut_ptr().cast();
             if (functions.poll_init)(event_loop.cast(), handle, fd.as_raw_fd()) != 0 {
+                ready.release();
                 return None;
             }
             let owned = Box::into_raw(Box::new(Owned { ready, reactor: None, _memory: memory }));
@@ -113,10 +120,12 @@ impl PollHandle {
 
     /// Stops the callbacks now; the reactor goes when libuv has let go of its descriptor.
     pub(crate) fn close(self, reactor: Reactor) {
-        // SAFETY: the handle is open and its data is the `Owned` of `start`; libuv calls `on_closed` once, later.
+        // SAFETY: the handle is open and its data is the `Owned` of `start`; libuv calls `on_closed` once, later. The
+        // environment is closing, and nothing calls the engine once the handle is stopped.
         unsafe {
             (*owned(self.handle)).reactor = Some(reactor);
             (self.functions.poll_stop)(self.handle);
+            (*owned(self.handle)).ready.release();
             (self.functions.close)(self.handle, on_closed);
         }
     }

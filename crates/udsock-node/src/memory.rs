@@ -12,10 +12,12 @@ pub(crate) struct Memory {
     pub(crate) places: usize,
     pub(crate) scratch: *mut u8,
     pub(crate) scratch_length: usize,
+    env: sys::napi_env,
+    references: [sys::napi_ref; 2],
 }
 
 impl Memory {
-    /// Pins both buffers by references that last as long as the environment.
+    /// Pins both buffers until `release`.
     ///
     /// # Safety
     ///
@@ -33,9 +35,9 @@ impl Memory {
             if places == 0 || scratch_length == 0 || !head.cast::<Event>().is_aligned() {
                 return Err(Errno::INVAL);
             }
-            for value in [ring, scratch] {
-                let mut reference = ptr::null_mut();
-                if sys::napi_create_reference(env, value, 1, &mut reference) != sys::Status::napi_ok {
+            let mut references = [ptr::null_mut(); 2];
+            for (value, reference) in [ring, scratch].into_iter().zip(&mut references) {
+                if sys::napi_create_reference(env, value, 1, reference) != sys::Status::napi_ok {
                     return Err(Errno::NOMEM);
                 }
             }
@@ -45,7 +47,21 @@ impl Memory {
                 places,
                 scratch: memory,
                 scratch_length,
+                env,
+                references,
             })
+        }
+    }
+
+    /// Unpins both: nobody reads or writes them any more. Node frees no reference of its own accord.
+    ///
+    /// # Safety
+    ///
+    /// On the environment's own thread, while it is open or closing.
+    pub(crate) unsafe fn release(self) {
+        for reference in self.references {
+            // SAFETY: a reference of this environment, deleted once because `self` is taken.
+            unsafe { sys::napi_delete_reference(self.env, reference) };
         }
     }
 }

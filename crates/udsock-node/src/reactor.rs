@@ -6,7 +6,6 @@ use crate::environment::{Environment, Open, Waker};
 use crate::libuv::PollHandle;
 use crate::memory::Memory;
 use crate::raw;
-use crate::ready::Ready;
 use napi::bindgen_prelude::{JsValue, Object, Uint8Array, Unknown};
 use napi::{Env, sys};
 use napi_derive::napi;
@@ -60,9 +59,9 @@ impl Reactor {
         unsafe {
             let memory = Memory::new(env, ring.raw(), scratch.raw())
                 .map_err(|errno| failed("taking the ring", errno))?;
-            let handle = match (doorbell, Ready::new(env, ready.raw())) {
-                (false, Some(ready)) => PollHandle::start(env, reactor.as_fd(), ready),
-                _ => None,
+            let handle = match doorbell {
+                false => PollHandle::start(env, reactor.as_fd(), ready.raw()),
+                true => None,
             };
             let waker = match handle {
                 Some(handle) => Waker::Libuv(handle),

@@ -20,6 +20,16 @@ impl Ready {
         (status == sys::Status::napi_ok).then_some(Ready { env, callback: reference })
     }
 
+    /// Lets go of the callback, which is not called any more.
+    ///
+    /// # Safety
+    ///
+    /// Once, on the environment's own thread, while the environment is open or closing.
+    pub(crate) unsafe fn release(&self) {
+        // SAFETY: by this function's contract. A call that is under way has read the reference already.
+        unsafe { sys::napi_delete_reference(self.env, self.callback) };
+    }
+
     /// Calls the engine; ticks and microtasks run afterwards.
     ///
     /// # Safety
