@@ -1,6 +1,7 @@
 // What `npm test` and its kin run, in order, and how each runner's own words become counts.
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { asanSuite } from './asan.js'
 import { command, root } from './command.js'
 import { runtimeSuites } from './runtimes.js'
 
@@ -183,7 +184,9 @@ async function runEcosystem(onCount) {
 
 const ecosystem = [{ name: 'ecosystem', run: runEcosystem }]
 
-const byName = { default: suites, long, leak, ecosystem, runtimes }
+const asan = [asanSuite(runAva)]
+
+const byName = { default: suites, long, leak, ecosystem, runtimes, asan }
 
 /** Names for several suites. */
 export const groups = { ...byName, all: Object.values(byName).flat() }
