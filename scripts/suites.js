@@ -184,9 +184,17 @@ async function runEcosystem(onCount) {
 
 const ecosystem = [{ name: 'ecosystem', run: runEcosystem }]
 
+/** What threads share, in every order in which they can meet. The flag goes to all crates, so they have a folder of their own. */
+async function runLoom() {
+  const args = ['test', '--package', 'udsock-reactor', '--lib', '--target-dir', 'target/loom', 'models']
+  const result = await command('cargo', args, { env: { RUSTFLAGS: '--cfg loom' }, timeout: TIMEOUT })
+  return outcome(result, libtestCounts(result.output))
+}
+
+const loom = [{ name: 'loom', run: runLoom }]
 const asan = [asanSuite(runAva)]
 
-const byName = { default: suites, long, leak, ecosystem, runtimes, asan }
+const byName = { default: suites, long, leak, ecosystem, runtimes, asan, loom }
 
 /** Names for several suites. */
 export const groups = { ...byName, all: Object.values(byName).flat() }

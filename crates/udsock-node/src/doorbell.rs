@@ -11,39 +11,39 @@ use std::ffi::c_void;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
-use udsock_reactor::Errno;
+use udsock_reactor::{Errno, Revocable};
 
 struct Bell(sys::napi_threadsafe_function);
 
-// SAFETY: Node-API allows calls of a thread-safe function from any thread; the lock around it ends them in time.
+// SAFETY: Node-API allows calls of a thread-safe function from any thread; revoking it ends them in time.
 unsafe impl Send for Bell {}
 
 struct Shared {
-    /// `None` once the environment began to close: whoever rings holds this lock.
-    bell: Mutex<Option<Bell>>,
+    /// Revoked when the environment begins to close.
+    bell: Revocable<Bell>,
     armed: Notify,
 }
 
 impl Shared {
     /// False when there is nobody left to ring for.
     fn ring(&self) -> bool {
-        let bell = self.bell.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(Bell(function)) = bell.as_ref() else { return false };
-        // A full queue means that a ring is under way, which is enough.
-        // SAFETY: the function is valid while the environment is open, and closing waits for the lock.
-        unsafe {
-            sys::napi_call_threadsafe_function(
-                *function,
-                ptr::null_mut(),
-                sys::ThreadsafeFunctionCallMode::nonblocking,
-            )
-        };
-        true
+        let rung = self.bell.with(|Bell(function)| {
+            // A full queue means that a ring is under way, which is enough.
+            // SAFETY: the function is valid while the environment is open, and closing waits until this is over.
+            unsafe {
+                sys::napi_call_threadsafe_function(
+                    *function,
+                    ptr::null_mut(),
+                    sys::ThreadsafeFunctionCallMode::nonblocking,
+                )
+            }
+        });
+        rung.is_some()
     }
 }
 
@@ -100,7 +100,7 @@ impl Doorbell {
         }
         // SAFETY: the function was just made on this thread.
         unsafe { sys::napi_unref_threadsafe_function(env, function) };
-        let shared = Arc::new(Shared { bell: Mutex::new(Some(Bell(function))), armed: Notify::new() });
+        let shared = Arc::new(Shared { bell: Revocable::new(Bell(function)), armed: Notify::new() });
         shared.armed.notify_one();
         let watch = runtime.spawn(watch(fd, Arc::clone(&shared))).abort_handle();
         Ok(Doorbell { env, function, shared, watch })
@@ -125,7 +125,7 @@ impl Doorbell {
 
     /// After this nobody rings. The function itself goes with its environment.
     pub(crate) fn close(self) {
-        *self.shared.bell.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.shared.bell.revoke();
         self.watch.abort();
     }
 }

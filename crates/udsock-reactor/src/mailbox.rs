@@ -1,11 +1,10 @@
 //! How other threads hand descriptors to a reactor.
 
-use crate::Role;
+use crate::{Revocable, Role};
 use mio::Waker;
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What another thread has to say of a request.
 #[derive(Debug)]
@@ -27,8 +26,8 @@ pub enum Answer {
 
 /// A bounded queue into a reactor, for any thread. Its arrivals come out of [`Reactor::poll`](crate::Reactor::poll).
 pub struct Mailbox {
-    /// `None` once the reactor is gone.
-    queue: Mutex<Option<VecDeque<Arrival>>>,
+    /// Revoked when the reactor goes.
+    queue: Queue<Arrival>,
     waker: Waker,
 }
 
@@ -37,12 +36,7 @@ impl Mailbox {
     pub const CAPACITY: usize = 1024;
 
     pub(crate) fn new(waker: Waker) -> Self {
-        Mailbox { queue: Mutex::new(Some(VecDeque::new())), waker }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<VecDeque<Arrival>>> {
-        // The queue is valid at every point where its holder could panic.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        Mailbox { queue: Queue::new(Mailbox::CAPACITY), waker }
     }
 
     /// Puts an arrival in and wakes the reactor's owner. When the reactor is gone, the arrival is dropped, and with it
@@ -52,30 +46,58 @@ impl Mailbox {
     ///
     /// Gives the arrival back when [`CAPACITY`](Mailbox::CAPACITY) arrivals wait already.
     pub fn deliver(&self, arrival: Arrival) -> Result<(), Arrival> {
-        let mut queue = self.lock();
-        let Some(waiting) = queue.as_mut() else { return Ok(()) };
-        if waiting.len() >= Mailbox::CAPACITY {
-            return Err(arrival);
-        }
-        waiting.push_back(arrival);
-        if waiting.len() == 1 {
-            // It fails only if the counter would overflow, and then it is set: the owner is awake already.
-            let _ = self.waker.wake();
-        }
-        Ok(())
+        // It fails only if the counter would overflow, and then it is set: the owner is awake already.
+        self.queue.push(arrival, || drop(self.waker.wake()))
     }
 
     /// The oldest arrival, and whether others wait behind it.
     pub(crate) fn take(&self) -> Option<(Arrival, bool)> {
-        let mut queue = self.lock();
-        let waiting = queue.as_mut()?;
-        let arrival = waiting.pop_front()?;
-        Some((arrival, !waiting.is_empty()))
+        self.queue.pop()
     }
 
     /// Drops what waits and whatever still comes.
     pub(crate) fn close(&self) {
-        let waiting = self.lock().take();
-        drop(waiting);
+        self.queue.close();
     }
 }
+
+/// The queue by itself, whose first item rings.
+struct Queue<T> {
+    items: Revocable<VecDeque<T>>,
+    capacity: usize,
+}
+
+impl<T> Queue<T> {
+    fn new(capacity: usize) -> Self {
+        Queue { items: Revocable::new(VecDeque::new()), capacity }
+    }
+
+    /// Drops the item when the queue is closed, and gives it back when the queue is full. `ring` is called under the
+    /// lock, when there was nothing before.
+    fn push(&self, item: T, ring: impl FnOnce()) -> Result<(), T> {
+        let pushed = self.items.with(|items| {
+            if items.len() >= self.capacity {
+                return Err(item);
+            }
+            items.push_back(item);
+            if items.len() == 1 {
+                ring();
+            }
+            Ok(())
+        });
+        pushed.unwrap_or(Ok(()))
+    }
+
+    /// The oldest item, and whether others wait behind it.
+    fn pop(&self) -> Option<(T, bool)> {
+        self.items.with(|items| items.pop_front().map(|item| (item, !items.is_empty()))).flatten()
+    }
+
+    /// Drops what waits and whatever still comes.
+    fn close(&self) {
+        drop(self.items.revoke());
+    }
+}
+
+#[cfg(all(test, loom))]
+mod models;
