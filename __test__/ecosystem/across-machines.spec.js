@@ -9,10 +9,8 @@ import { Program, runs } from '../program.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const example = join(root, 'examples/across-machines')
 const isRoot = process.geteuid?.() === 0
-const unshare = [
-  ...(isRoot ? [] : ['--user', '--map-root-user']),
-  ...['--mount', '--net', '--pid', '--fork', '--kill-child', '--mount-proc'],
-]
+const asUser = isRoot ? [] : ['--user', '--map-root-user']
+const unshare = [...asUser, '--mount', '--net', '--pid', '--fork', '--kill-child', '--mount-proc']
 const oneLink =
   'mount -t tmpfs tmpfs /run && ip netns add a && ip link add x netns a type veth peer y && ip netns exec a true'
 
@@ -61,7 +59,7 @@ async function running(t) {
 async function heard(machines, expected) {
   const lines = []
   while (lines.length < expected.length) lines.push(await machines.nextLine())
-  if (lines.sort().join() !== expected.join()) throw new Error(`instead of ${expected}: ${lines}`)
+  if (lines.toSorted().join() !== expected.join()) throw new Error(`instead of ${expected}: ${lines}`)
 }
 
 /** From now on each of them answers. */
@@ -168,13 +166,10 @@ test('the lines in the README are those of the example', t => {
     .exec(readme)[1]
     .split('\n')
     .map(line => line.trim())
-  const configured = ['machine.cfg', 'edge.cfg'].flatMap(name =>
-    readFileSync(join(example, name), 'utf8')
-      .split('\n')
-      .map(line => line.trim()),
-  )
+  const files = ['machine.cfg', 'edge.cfg'].map(name => readFileSync(join(example, name), 'utf8'))
+  const configured = new Set(files.flatMap(file => file.split('\n').map(line => line.trim())))
   t.deepEqual(
-    shown.filter(line => !configured.includes(line)),
+    shown.filter(line => !configured.has(line)),
     [],
   )
 })
