@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test from 'ava'
@@ -13,29 +13,22 @@ const asUser = isRoot ? [] : ['--user', '--map-root-user']
 const unshare = [...asUser, '--mount', '--net', '--pid', '--fork', '--kill-child', '--mount-proc']
 const oneLink =
   'mount -t tmpfs tmpfs /run && ip netns add a && ip link add x netns a type veth peer y && ip netns exec a true'
+const namespaces = runs('unshare', ...unshare, 'sh', '-c', oneLink)
 
 /** Why the machines cannot be made here, if so. */
-function obstacle() {
-  for (const program of ['haproxy', 'ip'])
-    if (!['-v', '-V'].some(flag => runs(program, flag))) return `${program} is missing`
-  if (!runs('unshare', ...unshare, 'sh', '-c', oneLink)) return 'no network namespaces can be made'
-  return undefined
+function obstacle(proxy) {
+  const missing = ['ip', 'haproxy', proxy].find(program => !runs(program, program === 'ip' ? '-V' : '-v'))
+  if (missing !== undefined) return `${missing} is missing`
+  return namespaces ? undefined : 'no network namespaces can be made'
 }
 
-const lacking = obstacle()
-const title = what => (lacking === undefined ? what : `${what}: skipped, ${lacking}`)
-const withMachines = lacking === undefined ? test.serial : test.serial.skip
 const CONCURRENT = 16
 
 /** The example's machines under load, which has already reached both. */
-async function running(t) {
+async function running(t, proxy) {
   const home = directory(t)
-  const machines = new Program(t, 'unshare', [
-    ...unshare,
-    process.execPath,
-    join(example, 'machines.js'),
-    home,
-  ])
+  const command = [process.execPath, join(example, 'machines.js'), home, proxy]
+  const machines = new Program(t, 'unshare', [...unshare, ...command])
   t.teardown(async () => {
     machines.stdin.end()
     await machines.ended
@@ -49,6 +42,7 @@ async function running(t) {
     return probe.results.every(({ error }) => error === undefined)
   }
   await eventually('the edge is there', ready, 60)
+  t.is(existsSync(join(home, 'a/nginx.pid')), proxy === 'nginx')
   const load = new Load(edge, CONCURRENT)
   t.teardown(() => load.stop())
   await bothAnswer(load)
@@ -101,64 +95,70 @@ function assertOrders(t, home, results) {
   t.deepEqual(astray, [])
 }
 
-withMachines(title('a backend that is killed takes with it only what was in flight on it'), async t => {
-  t.timeout(300_000)
-  const { home, machines, load } = await running(t)
-  let lost = 0
-  for (const [name, other] of [
-    ['b', 'a'],
-    ['a', 'b'],
-    ['b', 'a'],
-  ]) {
-    const before = load.results.length
-    const asked = performance.now()
-    machines.stdin.write(`kill ${name}\n`)
-    await heard(machines, [`${name} ended with SIGKILL`])
-    const noticed = performance.now()
-    const later = await laterResults(load, 200)
-    t.deepEqual([...new Set(later.map(({ backend }) => backend))], [other])
+for (const proxy of ['haproxy', 'nginx']) {
+  const lacking = obstacle(proxy)
+  const title = what => `${what} (${proxy})${lacking === undefined ? '' : `: skipped, ${lacking}`}`
+  const withMachines = lacking === undefined ? test.serial : test.serial.skip
 
-    const failures = failed(load.results).slice(lost)
-    lost += failures.length
-    t.true(failures.length <= CONCURRENT)
-    for (const { began, method } of failures) {
-      t.true(began < noticed)
-      // A GET that was in flight is repeated.
-      t.is(method, 'POST')
+  withMachines(title('a backend that is killed takes with it only what was in flight on it'), async t => {
+    t.timeout(300_000)
+    const { home, machines, load } = await running(t, proxy)
+    let lost = 0
+    for (const [name, other] of [
+      ['b', 'a'],
+      ['a', 'b'],
+      ['b', 'a'],
+    ]) {
+      const before = load.results.length
+      const asked = performance.now()
+      machines.stdin.write(`kill ${name}\n`)
+      await heard(machines, [`${name} ended with SIGKILL`])
+      const noticed = performance.now()
+      const later = await laterResults(load, 200)
+      t.deepEqual([...new Set(later.map(({ backend }) => backend))], [other])
+
+      const failures = failed(load.results).slice(lost)
+      lost += failures.length
+      t.true(failures.length <= CONCURRENT)
+      for (const { began, method } of failures) {
+        t.true(began < noticed)
+        // A GET that was in flight is repeated.
+        t.is(method, 'POST')
+      }
+      const inFlight = load.results.slice(before).filter(({ began }) => began < asked).length
+      t.log(`killed ${name}: ${failures.length} failed of ${inFlight} in flight on both`)
+
+      machines.stdin.write(`start ${name}\n`)
+      await heard(machines, [`${name} listens`])
+      await bothAnswer(load)
+      t.is(failed(load.results).length, lost)
     }
-    const inFlight = load.results.slice(before).filter(({ began }) => began < asked).length
-    t.log(`killed ${name}: ${failures.length} failed of ${inFlight} in flight on both`)
+    await load.stop()
+    t.log(`${load.results.length} requests, ${lost} failed`)
+    assertOrders(t, home, load.results)
+  })
 
-    machines.stdin.write(`start ${name}\n`)
-    await heard(machines, [`${name} listens`])
-    await bothAnswer(load)
-    t.is(failed(load.results).length, lost)
-  }
-  await load.stop()
-  t.log(`${load.results.length} requests, ${lost} failed`)
-  assertOrders(t, home, load.results)
-})
-
-withMachines(title('a backend that is told to stop ends without a failure'), async t => {
-  t.timeout(300_000)
-  const { home, machines, load } = await running(t)
-  for (const [name, other] of [
-    ['b', 'a'],
-    ['a', 'b'],
-  ]) {
-    machines.stdin.write(`stop ${name}\n`)
-    await heard(machines, [`${name} ended with 0`])
-    const later = await laterResults(load, 200)
-    t.deepEqual([...new Set(later.map(({ backend }) => backend))], [other])
-    machines.stdin.write(`start ${name}\n`)
-    await heard(machines, [`${name} listens`])
-    await bothAnswer(load)
-  }
-  await load.stop()
-  t.deepEqual(failed(load.results), [])
-  t.log(`${load.results.length} requests, none failed`)
-  assertOrders(t, home, load.results)
-})
+  withMachines(title('a backend that is told to stop ends without a failure'), async t => {
+    t.timeout(300_000)
+    const { home, machines, load } = await running(t, proxy)
+    for (const [name, other] of [
+      ['b', 'a'],
+      ['a', 'b'],
+    ]) {
+      machines.stdin.write(`stop ${name}\n`)
+      await heard(machines, [`${name} ended with 0`])
+      const later = await laterResults(load, 200)
+      t.deepEqual([...new Set(later.map(({ backend }) => backend))], [other])
+      machines.stdin.write(`start ${name}\n`)
+      await heard(machines, [`${name} listens`])
+      await bothAnswer(load)
+    }
+    await load.stop()
+    t.deepEqual(failed(load.results), [])
+    t.log(`${load.results.length} requests, none failed`)
+    assertOrders(t, home, load.results)
+  })
+}
 
 test('the lines in the README are those of the example', t => {
   const readme = readFileSync(join(root, 'README.md'), 'utf8')

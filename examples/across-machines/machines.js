@@ -2,7 +2,8 @@
 //
 //   unshare --mount --net --pid --fork --kill-child --mount-proc node examples/across-machines/machines.js DIRECTORY
 //
-// Whoever is not root adds `--user --map-root-user`. It wants HAProxy and iproute2. Ask DIRECTORY/edge/edge.sock, for example
+// Whoever is not root adds `--user --map-root-user`. It wants HAProxy and iproute2; with `nginx` as the
+// last argument, nginx stands before the backends, and HAProxy only at the edge. Ask DIRECTORY/edge/edge.sock, for example
 // with client.js, and type meanwhile:
 //
 //   kill b    SIGKILL: what was in flight on it is lost
@@ -21,6 +22,11 @@ const directory = resolve(process.argv[2] ?? 'machines')
 const here = name => fileURLToPath(new URL(name, import.meta.url))
 const run = (command, ...args) => execFileSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'] })
 const machines = ['a', 'b']
+const proxies = {
+  haproxy: ['haproxy', '-db', '-f', here('machine.cfg')],
+  nginx: ['nginx', '-e', 'stderr', '-p', '.', '-c', here('machine.conf')],
+}
+const proxy = proxies[process.argv[3] ?? 'haproxy']
 const backends = new Map()
 
 if (process.pid !== 1)
@@ -52,8 +58,8 @@ function start(machine, ...command) {
   })
 }
 
-function startProxy(machine, configuration) {
-  start(machine, 'haproxy', '-db', '-f', here(configuration)).once('exit', (code, signal) => {
+function startProxy(machine, command) {
+  start(machine, ...command).once('exit', (code, signal) => {
     console.error(`the proxy of ${machine} ended with ${signal ?? code}`)
     process.exit(1)
   })
@@ -74,9 +80,9 @@ for (const [index, machine] of machines.entries()) {
   addMachine(machine)
   link(machine, `10.0.${index + 1}`)
   startBackend(machine)
-  startProxy(machine, 'machine.cfg')
+  startProxy(machine, proxy)
 }
-startProxy('edge', 'edge.cfg')
+startProxy('edge', ['haproxy', '-db', '-f', here('edge.cfg')])
 
 const commands = {
   kill: machine => backends.get(machine)?.kill('SIGKILL'),
