@@ -1,4 +1,8 @@
 import { connect } from '../../index.js'
 
 /** A transport of pino's: the stream that its thread writes to. */
-export default ({ path }) => connect(path, { writeLimit: Infinity })
+export default async ({ path }) => {
+  const socket = await connect(path, { writeLimit: Infinity })
+  // Nobody reads it, so nobody would come to its end.
+  return socket.resume()
+}
