@@ -118,12 +118,13 @@ withPostgres("pg: results in binary are what pg makes of them, on node:net's soc
   await given.allClose(t)
 })
 
+const isRight = (row, n) => row.n === n && row.s.length === n % 50
+
 withPostgres('pg: many rows, at once and by a cursor', async t => {
   const given = new Given()
   const client = await connected(t, 'path', given)
   const count = 200_000
   const text = `select n, repeat('x', n % 50) as s from generate_series(0, ${count - 1}) n`
-  const isRight = (row, n) => row.n === n && row.s.length === n % 50
   const { rows } = await client.query(text)
   t.is(rows.length, count)
   t.true(rows.every(isRight))

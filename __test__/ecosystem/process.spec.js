@@ -144,16 +144,16 @@ test.serial("cluster: a worker takes over another's path, and no client sees a g
   let old = worker(t, ['path', path, 'takeOver'])
   await old.says('listening')
   for (let restarts = 0; restarts < 3; restarts++) {
-    let isOver = false
+    const over = new AbortController()
     const asking = (async () => {
       const pids = new Set()
-      while (!isOver) pids.add(await whoServes(path))
+      while (!over.signal.aborted) pids.add(await whoServes(path))
       return pids
     })()
     const next = worker(t, ['path', path, 'takeOver'])
     await next.says('listening')
     await Promise.all([old.says('superseded'), old.says('closed')])
-    isOver = true
+    over.abort()
     t.true((await asking).has(old.pid))
     t.is(await whoServes(path), next.pid)
     old.disconnect()
