@@ -211,3 +211,21 @@ withRedis("ioredis: a Connector's rejection is final", async t => {
   t.is(redis.status, 'end')
   t.is(attempts, 1)
 })
+
+// Which is what connect() makes, unless it is told otherwise.
+withRedis("ioredis: after quit() a UnixSocket that may be half open is the program's to end", async t => {
+  const given = new Given()
+  class HalfOpen extends AbstractConnector {
+    async connect() {
+      return (this.stream = given.add(await connect(path)))
+    }
+  }
+  const redis = new Redis({ Connector: HalfOpen, retryStrategy: null })
+  t.is(await redis.ping(), 'PONG')
+  t.is(await redis.quit(), 'OK')
+  const [socket] = given.sockets
+  await eventually('the server has ended', () => socket.readableEnded)
+  t.is(socket.readyState, 'writeOnly')
+  socket.end()
+  await given.allClose(t)
+})

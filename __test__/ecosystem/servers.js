@@ -85,9 +85,15 @@ export class ServerProgram {
       stdio: ['ignore', log, log],
     })
     closeSync(log)
+    // Also when the tests end without their hooks.
+    const kill = () => child.kill('SIGKILL')
+    process.on('exit', kill)
     child.exited = new Promise((resolve, reject) => {
       child.on('error', reject)
-      child.on('exit', (code, signal) => resolve(signal ?? code))
+      child.on('exit', (code, signal) => {
+        process.off('exit', kill)
+        resolve(signal ?? code)
+      })
     })
     return child
   }

@@ -27,7 +27,5 @@ if (kind === 'fd') {
   server.on('listening', () => say('listening'))
   server.on('error', error => say(error.code))
   process.on('message', () => cluster.worker.disconnect())
-  // Else cluster ends its worker with the channel.
-  cluster.worker.exitedAfterDisconnect = true
   server.listen(place)
 }
