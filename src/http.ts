@@ -118,8 +118,8 @@ export class Agent extends http.Agent {
   }
 
   /** @internal Called by node:http. */
-  override createConnection(options: http.ClientRequestArgs, callback?: Connected): Socket & NetSocket {
-    return hand(() => this.#target.connect(options as Options), callback) as Socket & NetSocket
+  override createConnection(options: http.ClientRequestArgs, callback?: Connected): Duplex | undefined {
+    return hand(() => this.#target.connect(options as Options), callback)
   }
 }
 
@@ -144,12 +144,12 @@ export class HttpsAgent extends https.Agent {
   }
 
   /** @internal Called by node:https. */
-  override createConnection(options: https.RequestOptions, callback?: Connected): NetSocket {
+  override createConnection(options: https.RequestOptions, callback?: Connected): Duplex | undefined {
     const secure = (): Duplex => {
       const socket = this.#target.connect(options as Options) as unknown as NetSocket
       return super.createConnection({ ...options, socket } as https.RequestOptions, callback) as Duplex
     }
-    return hand(secure, callback) as NetSocket
+    return hand(secure, callback)
   }
 }
 
