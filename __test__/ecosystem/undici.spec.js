@@ -56,7 +56,7 @@ for (const [place, pathOf] of Object.entries(sharedPlaces))
       const path = pathOf(t)
       const server = createServer(echo)
       const accepted = await listenOn(t, path, socket => server.emit('connection', socket))
-      const dispatcher = closedAfter(t, new Agent({ connect: undiciConnector(path) }))
+      const dispatcher = closedAfter(t, new Agent({ connections: 1, connect: undiciConnector(path) }))
       const sent = randomBytes(10 * MiB)
       async function* inParts() {
         for (let start = 0; start < sent.length; start += 70_001) yield sent.subarray(start, start + 70_001)
@@ -113,12 +113,10 @@ for (const [place, pathOf] of Object.entries(sharedPlaces))
       const reader = response.body.getReader()
       t.true((await reader.read()).value.length > 0)
       controller.abort()
-      await t.throwsAsync(
-        async () => {
-          while (!(await reader.read()).done);
-        },
-        { name: 'AbortError' },
-      )
+      const failed = await (async () => {
+        while (!(await reader.read()).done);
+      })().catch(error => error)
+      t.is(failed?.name, 'AbortError')
       await eventually('the server has seen it go', () => accepted[0].closed)
       t.is(await (await fetch(`${origin}/end`, { dispatcher })).text(), 'fine')
       t.is(accepted.length, 2)
@@ -150,7 +148,7 @@ test('pipelined requests are answered in order over one connection, also with 8 
   await allClosed(accepted)
 })
 
-test('an https origin has TLS over the socket, and HTTP/2 where both want it', async t => {
+test('an https origin has TLS over the socket', async t => {
   t.timeout(60_000)
   const path = sharedPlaces.path(t)
   const server = createSecureServer({ key, cert }, echo)
@@ -180,7 +178,7 @@ test('nobody there, and a client that is destroyed while it waits, are told', as
   t.is(cause.code, 'ENOENT')
 
   const path = sharedPlaces.path(t)
-  const accepted = await ourListener(t, path, () => {})
+  const accepted = await ourListener(t, path, socket => socket.resume())
   const waiting = new Client(origin, { connect: undiciConnector(path) })
   const answer = waiting.request({ path: '/', method: 'GET' })
   await eventually('the server has it', () => accepted.length === 1)
