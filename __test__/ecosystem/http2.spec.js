@@ -11,6 +11,9 @@ import { asText, clients, collect, listeners, MiB, netListener, once, ourListene
 
 leavesNoDescriptors(test)
 
+/** MB. Node's own 10 end a session that is given 10 MiB at once, over whatever socket. */
+const maxSessionMemory = 100
+
 /** Who connects to whom: one of the two at least is ours. */
 const ends = [
   ['ours', 'our listener'],
@@ -27,13 +30,13 @@ function echo(stream, headers) {
 }
 
 /** A session over a client's socket; the server's sockets, and its sessions. */
-async function served(t, [client, whose], path, handler = echo, options = {}) {
-  const server = createServer()
+async function served(t, [client, whose], path, handler = echo) {
+  const server = createServer({ maxSessionMemory })
   const sessions = []
   server.on('session', session => sessions.push(session)).on('stream', handler)
   const accepted = await listeners[whose](t, path, socket => server.emit('connection', socket))
   const socket = await everyClient[client](path)
-  const session = connectHttp2('http://udsock.test', { ...options, createConnection: () => socket })
+  const session = connectHttp2('http://udsock.test', { maxSessionMemory, createConnection: () => socket })
   t.teardown(() => session.destroy())
   return { server, sessions, accepted, socket, session }
 }
@@ -182,13 +185,13 @@ for (const [whose, listenOn] of Object.entries({ 'our listener': ourListener, "n
   test(`h2 by ALPN over TLS over our socket (${whose})`, async t => {
     t.timeout(60_000)
     const path = sharedPlaces.path(t)
-    const server = createSecureServer({ key, cert }).on('stream', echo)
+    const server = createSecureServer({ key, cert, maxSessionMemory }).on('stream', echo)
     const accepted = await listenOn(t, path, socket => server.emit('connection', socket))
     const socket = await connect(path)
     const secure = connectTls({ socket, ca: cert, servername: 'udsock.test', ALPNProtocols: ['h2'] })
     await once(secure, 'secureConnect')
     t.is(secure.alpnProtocol, 'h2')
-    const session = connectHttp2('https://udsock.test', { createConnection: () => secure })
+    const session = connectHttp2('https://udsock.test', { maxSessionMemory, createConnection: () => secure })
     t.teardown(() => session.destroy())
     const bodies = [randomBytes(5 * MiB), randomBytes(5 * MiB), Buffer.from('small')]
     const answers = await Promise.all(bodies.map(body => ask(session, '/', body)))

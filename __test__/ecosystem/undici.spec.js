@@ -119,7 +119,7 @@ for (const [place, pathOf] of Object.entries(sharedPlaces))
       t.is(failed?.name, 'AbortError')
       await eventually('the server has seen it go', () => accepted[0].closed)
       t.is(await (await fetch(`${origin}/end`, { dispatcher })).text(), 'fine')
-      t.is(accepted.length, 2)
+      t.true(accepted.length >= 2)
     })
   }
 
