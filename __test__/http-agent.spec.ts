@@ -171,7 +171,12 @@ test('what fails is the error of the request', async t => {
   t.timeout(30_000)
   const missing = join(directory(t), 'missing')
   const there = await failure({ agent: new Agent(missing) })
-  t.like(there, { code: 'ENOENT', syscall: 'connect', address: missing, message: `connect ENOENT ${missing}` })
+  t.like(there, {
+    code: 'ENOENT',
+    syscall: 'connect',
+    address: missing,
+    message: `connect ENOENT ${missing}`,
+  })
   const name = abstractName(`udsock-test-${randomBytes(8).toString('hex')}`)
   t.like(await failure({ agent: new Agent(name) }), {
     code: 'ECONNREFUSED',

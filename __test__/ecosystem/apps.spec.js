@@ -28,7 +28,9 @@ const apps = {
   async express() {
     const app = express()
     app.use(express.json({ limit: '20mb' }))
-    app.get('/users/:id', (question, answer) => answer.json({ id: question.params.id, all: question.query.all }))
+    app.get('/users/:id', (question, answer) =>
+      answer.json({ id: question.params.id, all: question.query.all }),
+    )
     app.post('/json', (question, answer) => answer.status(201).json(question.body))
     app.get('/stream/:length', (question, answer) => parts(Number(question.params.length)).pipe(answer))
     app.post('/raw', (question, answer) => question.pipe(answer))
@@ -36,7 +38,9 @@ const apps = {
     app.get('/fails', () => {
       throw new Error('it failed')
     })
-    app.use((error, _question, answer, _next) => answer.status(error.status ?? 500).json({ error: error.message }))
+    app.use((error, _question, answer, _next) =>
+      answer.status(error.status ?? 500).json({ error: error.message }),
+    )
     return { server: createServer(app), close: () => {} }
   },
   async fastify() {
@@ -74,7 +78,7 @@ async function ask(agent, options, body) {
   return [response.statusCode, await collect(response)]
 }
 
-const json = ({ method: 'POST', path: '/json', headers: { 'content-type': 'application/json' } })
+const json = { method: 'POST', path: '/json', headers: { 'content-type': 'application/json' } }
 
 /** What a program does with such an application. */
 async function use(t, agent, options, uid) {
@@ -134,7 +138,8 @@ test('fastify listens on a server of udsock/net by its serverFactory', async t =
   await new Promise(resolve => paths.listen(path, resolve))
   const agent = new Agent(path, { keepAlive: true })
   t.teardown(() => agent.destroy())
-  for (let round = 0; round < 5; round++) t.deepEqual(await ask(agent, {}), [200, Buffer.from('by a factory')])
+  for (let round = 0; round < 5; round++)
+    t.deepEqual(await ask(agent, {}), [200, Buffer.from('by a factory')])
   agent.destroy()
   await new Promise(resolve => paths.close(resolve))
   await app.close()

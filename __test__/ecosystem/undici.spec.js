@@ -12,7 +12,8 @@ import { listeners, MiB, once, ourListener, sha256, sharedPlaces, asText, netLis
 leavesNoDescriptors(test)
 
 const origin = 'http://udsock.test'
-const allClosed = accepted => eventually('the connections are closed', () => accepted.every(socket => socket.closed))
+const allClosed = accepted =>
+  eventually('the connections are closed', () => accepted.every(socket => socket.closed))
 
 /** Sends the body back, and says what was asked for. */
 function echo(incoming, response) {
@@ -41,10 +42,7 @@ for (const [place, pathOf] of Object.entries(sharedPlaces))
           method: 'POST',
           body: `body ${number}`,
         })
-        t.deepEqual(
-          [statusCode, headers['x-url'], await body.text()],
-          [200, `/${number}`, `body ${number}`],
-        )
+        t.deepEqual([statusCode, headers['x-url'], await body.text()], [200, `/${number}`, `body ${number}`])
       }
       t.is(accepted.length, 1)
       await client.close()
@@ -162,7 +160,9 @@ test('an https origin has TLS over the socket', async t => {
   }
   t.is(accepted.length, 1)
   const stranger = closedAfter(t, new Client('https://stranger.test', { connect }))
-  await t.throwsAsync(stranger.request({ path: '/', method: 'GET' }), { code: 'ERR_TLS_CERT_ALTNAME_INVALID' })
+  await t.throwsAsync(stranger.request({ path: '/', method: 'GET' }), {
+    code: 'ERR_TLS_CERT_ALTNAME_INVALID',
+  })
   await client.close()
   await allClosed(accepted)
 })

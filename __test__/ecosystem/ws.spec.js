@@ -46,7 +46,9 @@ async function exchange(client, message) {
 }
 
 async function ended(client, accepted) {
-  const closed = new Promise(resolve => client.once('close', (code, reason) => resolve([code, String(reason)])))
+  const closed = new Promise(resolve =>
+    client.once('close', (code, reason) => resolve([code, String(reason)])),
+  )
   client.close(4001, 'enough')
   const result = await closed
   await eventually('the connections are closed', () => accepted.every(socket => socket.closed))
@@ -61,7 +63,12 @@ for (const [place, pathOf] of Object.entries(sharedPlaces))
         const path = pathOf(t)
         const { accepted } = await serving(t, path, listenOn)
         const client = await opened(t, make(path))
-        for (const message of [Buffer.alloc(0), randomBytes(125), randomBytes(70_000), randomBytes(10 * MiB)]) {
+        for (const message of [
+          Buffer.alloc(0),
+          randomBytes(125),
+          randomBytes(70_000),
+          randomBytes(10 * MiB),
+        ]) {
           const [answer, binary] = await exchange(client, message)
           t.true(binary)
           t.is(sha256(answer), sha256(message))
@@ -125,12 +132,18 @@ for (const place of everyPlace) {
     const parts = 16
     for (let part = 0; part < parts; part++) {
       const start = (part * body.length) / parts
-      client.send(body.subarray(start, start + body.length / parts), { binary: true, fin: part === parts - 1 })
+      client.send(body.subarray(start, start + body.length / parts), {
+        binary: true,
+        fin: part === parts - 1,
+      })
       client.ping(`ping ${part}`)
     }
     t.is(sha256(await answer), sha256(body))
     await eventually('every ping is answered', () => pongs.length === parts)
-    t.deepEqual(pongs, Array.from({ length: parts }, (_, part) => `ping ${part}`))
+    t.deepEqual(
+      pongs,
+      Array.from({ length: parts }, (_, part) => `ping ${part}`),
+    )
     t.deepEqual(await ended(client, accepted), [4001, 'enough'])
   })
 }
@@ -164,7 +177,9 @@ test('a peer that does not read makes bufferedAmount grow, and gets all of it in
   const count = 12
   const sent = []
   for (let number = 0; number < count; number++)
-    sent.push(new Promise((resolve, reject) => client.send(part, error => (error ? reject(error) : resolve()))))
+    sent.push(
+      new Promise((resolve, reject) => client.send(part, error => (error ? reject(error) : resolve()))),
+    )
   await new Promise(resolve => setTimeout(resolve, 50))
   t.true(client.bufferedAmount > MiB, `${client.bufferedAmount}`)
   t.true(received.length < count)
