@@ -121,16 +121,17 @@ test("a request's own socketPath goes before the agent's, and each path has its 
   t.deepEqual([one.accepted.length, two.accepted.length], [1, 1])
 })
 
+const names = (agent: Agent | HttpsAgent): string[] => [
+  agent.getName(),
+  agent.getName({ socketPath: '/run/b' }),
+  agent.getName({ socketPath: '\0a' }),
+  agent.getName({ socketPath: Buffer.from([0, 0xe9]) as never }),
+  agent.getName({ socketPath: Buffer.from([0, 0xe8]) as never }),
+  agent.getName({ socketPath: '\0é' }),
+  agent.getName({ socketPath: '/run/b', host: 'other' }),
+]
+
 test('getName() tells paths apart, whatever their form', t => {
-  const names = (agent: Agent | HttpsAgent): string[] => [
-    agent.getName(),
-    agent.getName({ socketPath: '/run/b' }),
-    agent.getName({ socketPath: '\0a' }),
-    agent.getName({ socketPath: Buffer.from([0, 0xe9]) as never }),
-    agent.getName({ socketPath: Buffer.from([0, 0xe8]) as never }),
-    agent.getName({ socketPath: '\0é' }),
-    agent.getName({ socketPath: '/run/b', host: 'other' }),
-  ]
   for (const agent of [new Agent('/run/a'), new HttpsAgent('/run/a')]) {
     t.is(new Set(names(agent)).size, 7)
     t.deepEqual(names(agent), names(agent))

@@ -160,8 +160,11 @@ test('a session that is destroyed, at either side, ends the streams of the other
     const closed = once(stream, 'close')
     ;(who === 'client' ? made.session : made.sessions[0]).destroy()
     await closed
-    await eventually('both sockets are closed', () => made.socket.closed && made.accepted[0].closed)
-    t.true(made.session.destroyed && made.sessions[0].destroyed)
+    const closes = [made.session, made.sessions[0], made.socket, made.accepted[0]]
+    await eventually('both sessions are over, and their sockets closed', () =>
+      closes.every(one => one.closed && one.destroyed),
+    )
+    t.true(stream.destroyed)
   }
 })
 

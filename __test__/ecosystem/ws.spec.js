@@ -15,15 +15,15 @@ async function serving(t, path, listenOn, onConnection = echo, options = {}) {
   const http = createServer()
   const server = new WebSocketServer({ noServer: true, ...options })
   http.on('upgrade', (request, socket, head) => {
-    server.handleUpgrade(request, socket, head, opened => onConnection(opened, request))
+    server.handleUpgrade(request, socket, head, made => onConnection(made, request))
   })
   const accepted = await listenOn(t, path, socket => http.emit('connection', socket))
   t.teardown(() => server.close())
   return { server, accepted }
 }
 
-function echo(opened) {
-  opened.on('message', (message, binary) => opened.send(message, { binary }))
+function echo(peer) {
+  peer.on('message', (message, binary) => peer.send(message, { binary }))
 }
 
 /** How a client gets to the path. */
