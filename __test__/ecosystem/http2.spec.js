@@ -160,9 +160,10 @@ test('a session that is destroyed, at either side, ends the streams of the other
     const closed = once(stream, 'close')
     ;(who === 'client' ? made.session : made.sessions[0]).destroy()
     await closed
-    const closes = [made.session, made.sessions[0], made.socket, made.accepted[0]]
-    await eventually('both sessions are over, and their sockets closed', () =>
-      closes.every(one => one.closed && one.destroyed),
+    const { session, sessions, socket, accepted } = made
+    await eventually(
+      'both sessions are over, and their sockets closed',
+      () => session.destroyed && sessions[0].destroyed && socket.closed && accepted[0].closed,
     )
     t.true(stream.destroyed)
   }
