@@ -81,6 +81,7 @@ async function makeProject() {
   cpSync(join(root, 'scripts', 'ava.js'), join(project, 'ava.js'))
   writeFileSync(join(project, 'index.js'), "export * from 'udsock'\n")
   writeFileSync(join(project, 'net.js'), "export * from 'udsock/net'\nexport { default } from 'udsock/net'\n")
+  writeFileSync(join(project, 'http.js'), "export * from 'udsock/http'\n")
   // The tests import './helpers.js', as TypeScript wants it, and the file is helpers.ts.
   writeFileSync(join(project, 'deno.json'), JSON.stringify({ unstable: ['sloppy-imports'] }))
   return project

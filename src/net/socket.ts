@@ -9,6 +9,7 @@ import { Connection, type KeptOptions } from '../connection.js'
 import { type Engine, engine, unconnected } from '../engine.js'
 import { invalidType, invalidValue } from '../errors.js'
 import { type OnRead } from '../inbox.js'
+import { pathFromBytes } from '../path.js'
 import { type SocketReadyState } from '../pipe.js'
 import { UnixSocket } from '../socket.js'
 import { validateSignal } from '../validate.js'
@@ -30,6 +31,9 @@ type WriteCallback = (error?: Error | null) => void
 
 const { EISCONN } = constants.errno
 const clientSockets = channel('net.client.socket')
+
+/** @internal The option that has an address in bytes, which a string cannot always be; `path` is then its text. */
+export const exactAddress = Symbol('exactAddress')
 
 /** What node:net's sockets give to the stream, whatever the caller's options say. */
 const streamDefaults = { emitClose: false, autoDestroy: true }
@@ -114,8 +118,9 @@ class PathSocket extends UnixSocket {
     }
     this.renew(resource)
     this.#isBegun = true
-    this.#attempt = new Attempt(this.#engine, addressOf(path), outcome =>
-      resource.runInAsyncScope(this.#conclude, this, outcome, path),
+    const exact = (options as { [exactAddress]?: Uint8Array })[exactAddress]
+    this.#attempt = new Attempt(this.#engine, exact ?? addressOf(path), outcome =>
+      resource.runInAsyncScope(this.#conclude, this, outcome, path, exact),
     )
     return this
   }
@@ -126,13 +131,13 @@ class PathSocket extends UnixSocket {
     this.destroy(error)
   }
 
-  #conclude(idOrErrno: number, path: string): void {
+  #conclude(idOrErrno: number, path: string, exact: Uint8Array | undefined): void {
     this.#attempt = undefined
     if (idOrErrno < 0) {
       this.#fail(idOrErrno, path)
       return
     }
-    this.connectTo(idOrErrno, path)
+    this.connectTo(idOrErrno, exact === undefined ? path : pathFromBytes(exact))
     this.touch()
     this.emit('connect')
     this.emit('ready')
