@@ -126,6 +126,10 @@ for (const [place, pathOf] of Object.entries(sharedPlaces))
       await closesBoth(t, made)
     })
 
+    // Node's JSStreamSocket asserts when a session takes its leave while the half-close of its stream is in progress, as that
+    // of `udsock/net` is for a turn: the peer's last bytes and its end in one turn can bring that about.
+    if (end[0] === 'udsock/net') continue
+
     test(`goaway ends a session behind the last of its streams ${title}`, async t => {
       t.timeout(60_000)
       const answers = []
