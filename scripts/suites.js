@@ -1,5 +1,5 @@
 // What `npm test` and its kin run, in order, and how each runner's own words become counts.
-import { existsSync, readdirSync } from 'node:fs'
+import { copyFileSync, existsSync, readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { command, root } from './command.js'
 import { runtimeSuites } from './runtimes.js'
@@ -169,11 +169,31 @@ async function runEcosystem(onCount, env) {
 
 const ecosystem = [{ name: 'ecosystem', run: onCount => runEcosystem(onCount, {}) }]
 
+/** Builds the addon that panics where a test wants it, into a file of its own, and runs the tests of that on both wakers. */
+async function runPanics(onCount, env) {
+  onCount('cargo build')
+  const args = ['build', '--release', '--package', 'udsock-node', '--features', 'panics']
+  const folder = join(root, 'target', 'panics')
+  const built = await command('cargo', [...args, '--target-dir', folder], { timeout: TIMEOUT })
+  if (built.code !== 0) return outcome(built, {})
+  const library = process.platform === 'darwin' ? 'libudsock_node.dylib' : 'libudsock_node.so'
+  // Never over a file that a process may have mapped.
+  copyFileSync(join(folder, 'release', library), join(folder, 'udsock.new'))
+  renameSync(join(folder, 'udsock.new'), join(folder, 'udsock.node'))
+  return runAva('ava', ['--config', '__test__/panics/ava.config.js'], { env }, onCount)
+}
+
+const panics = [
+  { name: 'panics-libuv', run: onCount => runPanics(onCount, {}) },
+  { name: 'panics-doorbell', run: onCount => runPanics(onCount, { UDSOCK_WAKER: 'doorbell' }) },
+]
+
 /** Names for several suites. */
 export const groups = {
   default: suites,
   long,
   ecosystem,
   runtimes,
-  all: [...suites, ...long, ...ecosystem, ...runtimes],
+  panics,
+  all: [...suites, ...long, ...ecosystem, ...runtimes, ...panics],
 }
