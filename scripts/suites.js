@@ -173,6 +173,7 @@ const ecosystem = [{ name: 'ecosystem', run: onCount => runEcosystem(onCount, {}
 async function runPanics(onCount, env) {
   onCount('cargo build')
   const args = ['build', '--release', '--package', 'udsock-node', '--features', 'panics']
+  // A target folder of its own: cargo keeps one file of a cdylib, whatever its features.
   const folder = join(root, 'target', 'panics')
   const built = await command('cargo', [...args, '--target-dir', folder], { timeout: TIMEOUT })
   if (built.code !== 0) return outcome(built, {})

@@ -291,7 +291,7 @@ export class Engine {
     return polled >= MORE || this.#again
   }
 
-  /** Events are lost, and nobody knows whose: who goes on waiting might wait for ever. */
+  /** The reactor has lost events, and nobody knows whose: who goes on waiting might wait for ever. */
   #failAll(): void {
     for (const endpoint of [...this.#endpoints]) {
       try {

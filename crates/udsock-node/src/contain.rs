@@ -4,7 +4,11 @@ use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 use udsock_reactor::{Errno, PANICKED};
+
+/// What goes on after a panic rests so long first: the panic may be there to stay.
+pub(crate) const REST: Duration = Duration::from_millis(10);
 
 /// Does `work`. State that it leaves half-changed must be good to go on with, as what is behind locks and checked borrows here is.
 ///

@@ -1,7 +1,7 @@
 //! The control plane: a runtime of our own on one background thread, started at first use and never stopped, because it
 //! outlives every environment. What it finds goes into the mailbox of the reactor that asked.
 
-use crate::contain::{contain, contain_future};
+use crate::contain::{REST, contain, contain_future};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,14 +29,19 @@ pub(crate) fn runtime() -> Result<Handle, Errno> {
     let handle = own.handle().clone();
     std::thread::Builder::new()
         .name("udsock".into())
-        .spawn(move || while contain(|| own.block_on(rest())).is_err() {})
+        .spawn(move || {
+            // Tasks and descriptors outlive a panic of the thread: the runtime is not dropped.
+            while contain(|| own.block_on(nothing())).is_err() {
+                std::thread::sleep(REST);
+            }
+        })
         .map_err(errno)?;
     *runtime = Some(handle.clone());
     Ok(handle)
 }
 
-/// What the thread itself does, while tasks run on it: nothing, for ever. Tasks and descriptors outlive a panic of it.
-async fn rest() {
+/// What the thread itself does, for ever, while tasks run on it.
+async fn nothing() {
     panics::reach("runtime");
     std::future::pending().await
 }

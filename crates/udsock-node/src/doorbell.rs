@@ -3,7 +3,7 @@
 //! One-shot: a ring says "look", once; the JavaScript thread looks, and arms it again when it has seen everything. The
 //! thread-safe function carries nothing, is weak, and is never touched once its environment began to close.
 
-use crate::contain::{contain, contain_future};
+use crate::contain::{REST, contain, contain_future};
 use crate::control;
 use crate::ready::report_exception;
 use napi::sys;
@@ -13,15 +13,11 @@ use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use udsock_reactor::{Errno, panics};
-
-/// How long the watch rests after a panic, which may be there to stay.
-const REST: Duration = Duration::from_millis(10);
 
 struct Bell(sys::napi_threadsafe_function);
 
