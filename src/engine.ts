@@ -293,7 +293,7 @@ export class Engine {
 
   /** The reactor has lost events, and nobody knows whose: who goes on waiting might wait for ever. */
   #failAll(): void {
-    for (const endpoint of [...this.#endpoints]) {
+    for (const endpoint of this.#endpoints.slice()) {
       try {
         endpoint?.onEvent(Kind.error, INTERNAL, 0)
       } catch (error) {

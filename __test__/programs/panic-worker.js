@@ -31,7 +31,7 @@ async function work({ path, place }) {
   const [client] = await Promise.all([connect(path), listener.accept()])
   client.resume()
   if (place !== 'new') addon.wantPanic(place, 1)
-  parentPort.postMessage(said)
+  parentPort.postMessage(said, [])
   process.exit(0)
 }
 
