@@ -1,5 +1,5 @@
 // What `npm test` and its kin run, in order, and how each runner's own words become counts.
-import { existsSync, readdirSync } from 'node:fs'
+import { copyFileSync, existsSync, readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { command, root } from './command.js'
 import { runtimeSuites } from './runtimes.js'
@@ -170,7 +170,27 @@ async function runEcosystem(onCount) {
 
 const ecosystem = [{ name: 'ecosystem', run: runEcosystem }]
 
-const byName = { default: suites, long, leak, ecosystem, runtimes }
+/** Builds the addon that panics where a test wants it, into a file of its own, and runs the tests of that on both wakers. */
+async function runPanics(onCount, env) {
+  onCount('cargo build')
+  const args = ['build', '--release', '--package', 'udsock-node', '--features', 'panics']
+  // A target folder of its own: cargo keeps one file of a cdylib, whatever its features.
+  const folder = join(root, 'target', 'panics')
+  const built = await command('cargo', [...args, '--target-dir', folder], { timeout: TIMEOUT })
+  if (built.code !== 0) return outcome(built, {})
+  const library = process.platform === 'darwin' ? 'libudsock_node.dylib' : 'libudsock_node.so'
+  // Never over a file that a process may have mapped.
+  copyFileSync(join(folder, 'release', library), join(folder, 'udsock.new'))
+  renameSync(join(folder, 'udsock.new'), join(folder, 'udsock.node'))
+  return runAva('ava', ['--config', '__test__/panics/ava.config.js'], { env }, onCount)
+}
+
+const panics = [
+  { name: 'panics-libuv', run: onCount => runPanics(onCount, {}) },
+  { name: 'panics-doorbell', run: onCount => runPanics(onCount, { UDSOCK_WAKER: 'doorbell' }) },
+]
+
+const byName = { default: suites, long, leak, ecosystem, runtimes, panics }
 
 /** Names for several suites. */
 export const groups = { ...byName, all: Object.values(byName).flat() }

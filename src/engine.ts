@@ -1,6 +1,6 @@
 import { BusyPolling } from './busy-polling.js'
-import { binding, INTERNAL, MORE, type RawFunctions, type Reactor } from './binding.js'
-import { internalError, systemError } from './errors.js'
+import { binding, MORE, type RawFunctions, type Reactor } from './binding.js'
+import { INTERNAL, systemError } from './errors.js'
 
 /** The kinds of events that the ring holds: EventKind of the crate udsock-reactor. */
 export const Kind = {
@@ -23,7 +23,7 @@ export const Note = {
 
 /** What stands behind an id: a socket or a listener. */
 export interface Endpoint {
-  /** `value`: bytes for data, the errno for an error. `offset`: where the data is in the scratch memory. */
+  /** `value`: bytes for data, the negative errno for an error. `offset`: where the data is in the scratch memory. */
   onEvent(kind: number, value: number, offset: number): void
 }
 
@@ -119,7 +119,10 @@ export class Engine {
   /** Closes the id's descriptor; no event of it is delivered any more. */
   close(id: number): void {
     this.#endpoints[id % slots] = undefined
-    if (this.raw.close(id) === 1) this.soon()
+    let answer = this.raw.close(id)
+    // Nobody else will close it.
+    if (answer === INTERNAL) answer = this.raw.close(id)
+    if (answer === 1) this.soon()
   }
 
   /** Flushes `writer` at the end of the turn, or outside one with the microtasks. */
@@ -264,14 +267,16 @@ export class Engine {
    * takes the next ring before it runs them, and two turns would be one to promises.
    */
   readonly #rearm = (): void => {
-    if (this.#rings && !this.#busyPolling.isAwake) this.raw.arm()
+    // A doorbell that is not armed never rings again.
+    if (this.#rings && !this.#busyPolling.isAwake && this.raw.arm() === INTERNAL) this.soon()
   }
 
   #pull(isFirst: boolean, microseconds: number): boolean {
     this.#again = false
     const polled = this.raw.poll(microseconds)
     if (polled < 0) {
-      this.#uncaught(polled === INTERNAL ? internalError('poll') : systemError(polled, 'poll'))
+      if (polled === INTERNAL) this.#failAll()
+      else this.#uncaught(systemError(polled, 'poll'))
       return false
     }
     const ring = this.#ring
@@ -286,6 +291,17 @@ export class Engine {
       }
     }
     return polled >= MORE || this.#again
+  }
+
+  /** The reactor has lost events, and nobody knows whose: who goes on waiting might wait for ever. */
+  #failAll(): void {
+    for (const endpoint of this.#endpoints.slice()) {
+      try {
+        endpoint?.onEvent(Kind.error, INTERNAL, 0)
+      } catch (error) {
+        this.#uncaught(error)
+      }
+    }
   }
 
   #dispatch(subject: number, kind: number, value: number, detail: number): void {

@@ -1,6 +1,9 @@
 import { constants } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
 
+/** What the binding answers instead of an errno when Rust panicked; no errno is that low. */
+export const INTERNAL = -(2 ** 31)
+
 /** An error that names what failed, in the shape that Node's own errors have. */
 export interface SystemError extends Error {
   /** 'ECONNREFUSED' and the like. */
@@ -27,13 +30,14 @@ function nameOf(number: number): string {
   return known?.[0] ?? `E${number}`
 }
 
-/** The error for a negative errno; `explanation` is what it means here, if that is not what it usually means. */
+/** The error for a negative errno, or for INTERNAL; `explanation` is what it means here, if that is not what it usually means. */
 export function systemError(
   errno: number,
   syscall: string,
   address?: string,
   explanation?: string,
-): SystemError {
+): Error & { code: string } {
+  if (errno === INTERNAL) return internalError(syscall)
   const [code, meaning] = getSystemErrorMap().get(errno) ?? [nameOf(-errno), 'the system reports an error']
   const place = address === undefined ? '' : ` ${address}`
   const error = new Error(

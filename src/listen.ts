@@ -2,8 +2,8 @@ import { AsyncResource } from 'node:async_hooks'
 import { constants } from 'node:os'
 import { dirname } from 'node:path'
 import { type Engine, engine } from './engine.js'
-import { abortError, invalidType, invalidValue, type SystemError, systemError } from './errors.js'
-import { type Allow, type AllowedIds, allowedPeers } from './identity.js'
+import { abortError, invalidType, invalidValue, systemError } from './errors.js'
+import { type Allow, allowedPeers } from './identity.js'
 import { UnixListener } from './listener.js'
 import { type Limits, Listening, overflowValues } from './listening.js'
 import { keepPath, pathFromBytes, resolvePath, type ResolvedPath, type UnixSocketPath } from './path.js'
@@ -126,7 +126,14 @@ export async function listen(
     await listening.close(true)
     throw abortError(signal)
   }
-  if (allowed !== undefined) admit(own, listening, allowed)
+  if (allowed !== undefined) {
+    // From here on nobody else is accepted.
+    const errno = own.reactor.allow(listening.id, allowed.uids, allowed.gids)
+    if (errno < 0) {
+      await listening.close(true)
+      throw systemError(errno, 'listen', listening.display)
+    }
+  }
   const listener = new UnixListener(listening)
   if (signal !== undefined) {
     const onAbort = (): void => void listener.close()
@@ -188,12 +195,6 @@ function refuseForAbstract({ mode, onExisting }: Wish): void {
     throw invalidValue('options.onExisting', 'an abstract name cannot be taken over')
 }
 
-/** From here on nobody else is accepted. */
-function admit(own: Engine, { id, display }: Listening, { uids, gids }: AllowedIds): void {
-  const code = own.reactor.allow(id, uids, gids)
-  if (code < 0) throw systemError(code, 'listen', display)
-}
-
 const { errno } = constants
 
 const inheritedFailures: Record<number, string> = {
@@ -219,7 +220,7 @@ function adopt(
   return new Listening(own, id, kept, limits, resource, pathFromBytes(bytes) ?? bytes, display)
 }
 
-function bindError(code: number, { display }: ResolvedPath, { onExisting }: Wish): SystemError {
+function bindError(code: number, { display }: ResolvedPath, { onExisting }: Wish): Error {
   const changing = { [-errno.ESTALE]: 'other processes go on changing what stands there' }
   if (onExisting === 'error') return systemError(code, 'listen', display, changing[code])
   const explanations: Record<number, string> = {

@@ -2,7 +2,7 @@ import { type AsyncResource } from 'node:async_hooks'
 import { constants } from 'node:os'
 import { Connection } from './connection.js'
 import { type Endpoint, type Engine, Kind, unconnected } from './engine.js'
-import { illegalConstructor, systemError } from './errors.js'
+import { illegalConstructor, INTERNAL, systemError } from './errors.js'
 import { Inbox, type Receiver } from './inbox.js'
 import { pathFromBytes, type UnixSocketPath } from './path.js'
 import { GatheringDuplex } from './writing.js'
@@ -149,7 +149,7 @@ export class UnixSocket extends GatheringDuplex implements Endpoint {
     const ended = this.#inbox.isClosed
     this.#inbox.close()
     this.holdIfBusy()
-    this.#engine.raw.shutdown(this.#id, 0)
+    if (this.#engine.raw.shutdown(this.#id, 0) === INTERNAL) this.destroy(this.failed(INTERNAL, 'shutdown'))
     this.#silently(() => {
       if (!ended) this.push(null)
       while (this.read() !== null);
@@ -229,7 +229,7 @@ export class UnixSocket extends GatheringDuplex implements Endpoint {
     else if (kind === Kind.writable) this.resumeWriting()
     else if (kind === Kind.bulk) this.#inbox.takeBulk()
     else if (kind === Kind.end) this.endReading()
-    else if (kind === Kind.error) this.destroy(this.failed(-value, 'read'))
+    else if (kind === Kind.error) this.destroy(this.failed(value, 'read'))
   }
 
   /* ---------------------------------------------------------------- closing */

@@ -4,7 +4,7 @@ import { types } from 'node:util'
 import { byteLength, truthful } from './bytes.js'
 import { type Connection } from './connection.js'
 import { type Engine, unconnected, type Writer } from './engine.js'
-import { backpressureLimit, bufferChanged, streamDestroyed } from './errors.js'
+import { backpressureLimit, bufferChanged, INTERNAL, streamDestroyed } from './errors.js'
 import { headerLength } from './frames.js'
 import { Outbox, smallChunk } from './outbox.js'
 import { PipeDuplex } from './pipe.js'
@@ -317,9 +317,10 @@ export abstract class GatheringDuplex extends PipeDuplex implements Writer {
 
   /** Everything is in the kernel: the stream calls this after the last write's callback. */
   override _final(callback: Callback): void {
-    // It fails only if the peer is gone, and then there is nobody to tell.
-    this.#engine.raw.shutdown(this.#id, 1)
-    this.#resource.runInAsyncScope(callback)
+    // Else it fails only if the peer is gone, and then there is nobody to tell.
+    const hasPanicked = this.#engine.raw.shutdown(this.#id, 1) === INTERNAL
+    const error = hasPanicked ? this.failed(INTERNAL, 'shutdown') : null
+    this.#resource.runInAsyncScope(callback, undefined, error)
   }
 
   #settle(): void {

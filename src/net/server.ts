@@ -6,7 +6,7 @@ import { type DropArgument, type ListenOptions, type ServerOpts } from 'node:net
 import { constants } from 'node:os'
 import { promisify } from 'node:util'
 import { Connection, type KeptOptions } from '../connection.js'
-import { type Endpoint, type Engine, engine } from '../engine.js'
+import { type Endpoint, type Engine, engine, Kind } from '../engine.js'
 import { invalidType, invalidValue } from '../errors.js'
 import { isShortage } from '../overload.js'
 import { validateSignal } from '../validate.js'
@@ -185,8 +185,10 @@ class PathServer extends EventEmitter<ServerEvents> implements Endpoint, AsyncDi
   /* ---------------------------------------------------------------- accepting */
 
   /** @internal */
-  onEvent(): void {
-    this.#accept()
+  onEvent(kind: number, value: number): void {
+    if (kind === Kind.error)
+      this.#resource?.runInAsyncScope(() => this.emit('error', callFailed(value, 'accept')))
+    else this.#accept()
   }
 
   readonly #accept = (): void => {

@@ -4,7 +4,6 @@ import { type IpcNetConnectOpts, type IpcSocketConnectOpts, type SocketConstruct
 import { constants } from 'node:os'
 import { addAbortSignal, Duplex, type DuplexOptions } from 'node:stream'
 import { types } from 'node:util'
-import { INTERNAL } from '../binding.js'
 import { Connection, type KeptOptions } from '../connection.js'
 import { type Engine, engine, unconnected } from '../engine.js'
 import { invalidType, invalidValue } from '../errors.js'
@@ -241,7 +240,7 @@ class PathSocket extends UnixSocket {
   }
 
   protected override failed(errno: number, syscall: string): Error {
-    return errno === INTERNAL ? super.failed(errno, syscall) : callFailed(errno, syscall)
+    return callFailed(errno, syscall)
   }
 }
 

@@ -3,6 +3,7 @@
 //! One-shot: a ring says "look", once; the JavaScript thread looks, and arms it again when it has seen everything. The
 //! thread-safe function carries nothing, is weak, and is never touched once its environment began to close.
 
+use crate::contain::{REST, contain, contain_future};
 use crate::control;
 use crate::ready::report_exception;
 use napi::sys;
@@ -16,7 +17,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
-use udsock_reactor::Errno;
+use udsock_reactor::{Errno, panics};
 
 struct Bell(sys::napi_threadsafe_function);
 
@@ -34,6 +35,7 @@ impl Shared {
     fn ring(&self) -> bool {
         let bell = self.bell.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(Bell(function)) = bell.as_ref() else { return false };
+        panics::reach("ring");
         // A full queue means that a ring is under way, which is enough.
         // SAFETY: the function is valid while the environment is open, and closing waits for the lock.
         unsafe {
@@ -102,7 +104,7 @@ impl Doorbell {
         unsafe { sys::napi_unref_threadsafe_function(env, function) };
         let shared = Arc::new(Shared { bell: Mutex::new(Some(Bell(function))), armed: Notify::new() });
         shared.armed.notify_one();
-        let watch = runtime.spawn(watch(fd, Arc::clone(&shared))).abort_handle();
+        let watch = runtime.spawn(keep_watching(fd, Arc::clone(&shared))).abort_handle();
         Ok(Doorbell { env, function, shared, watch })
     }
 
@@ -130,9 +132,18 @@ impl Doorbell {
     }
 }
 
-async fn watch(fd: AsyncFd<OwnedFd>, shared: Arc<Shared>) {
+async fn keep_watching(fd: AsyncFd<OwnedFd>, shared: Arc<Shared>) {
+    while contain_future(watch(&fd, &shared)).await.is_err() {
+        // Nobody else rings, and the ring that was due may not have been heard.
+        tokio::time::sleep(REST).await;
+        shared.armed.notify_one();
+    }
+}
+
+async fn watch(fd: &AsyncFd<OwnedFd>, shared: &Shared) {
     loop {
         shared.armed.notified().await;
+        panics::reach("watch");
         // Readiness is asked of the kernel: what the runtime remembers may have been seen by JavaScript since.
         let looked = fd.async_io(Interest::READABLE, |fd| {
             is_readable(fd).then_some(()).ok_or(ErrorKind::WouldBlock.into())
@@ -157,8 +168,25 @@ unsafe extern "C" fn on_ring(
     if env.is_null() || ready.is_null() {
         return;
     }
+    // It rings once, so who panicked instead of looking has to look.
+    for _ in 0..2 {
+        let looked = contain(|| {
+            panics::reach("on_ring");
+            // SAFETY: Node-API calls this on the JavaScript thread with the function's environment and an open scope.
+            unsafe { look(env, ready) }
+        });
+        if looked.is_ok() {
+            return;
+        }
+    }
+}
+
+/// # Safety
+///
+/// On the thread of `env`, which must be open and have an open scope; `ready` must be a function of it.
+unsafe fn look(env: sys::napi_env, ready: sys::napi_value) {
     let (mut global, mut result) = (ptr::null_mut(), ptr::null_mut());
-    // SAFETY: Node-API calls this on the JavaScript thread with the function's environment and an open scope.
+    // SAFETY: by this function's contract.
     unsafe {
         if sys::napi_get_global(env, &mut global) == sys::Status::napi_ok
             && sys::napi_call_function(env, global, ready, 0, ptr::null(), &mut result)

@@ -1,6 +1,7 @@
 //! One connected descriptor of a reactor: what is known of its readiness, and what follows from that.
 
-use crate::event::Ring;
+use crate::event::{Ring, negative};
+use crate::panics;
 use crate::stream::{self, Received};
 use crate::{Destination, EventKind};
 use rustix::io::Errno;
@@ -82,6 +83,12 @@ impl Connection {
         self.unsteady |= unsteady;
     }
 
+    /// It is not to be read again.
+    pub(crate) fn give_up(&mut self) {
+        self.ended = true;
+        self.queued = false;
+    }
+
     /// Would a read make sense now?
     pub(crate) fn is_ready(&self) -> bool {
         self.reading && self.readable && !self.ended
@@ -109,6 +116,7 @@ impl Connection {
             }
             let end = room.len().min(READ_SIZE);
             let memory = room.get_mut(..end).unwrap_or_default();
+            panics::reach("connection");
             match self.read(memory) {
                 Ok(0) => ring.push(slot, EventKind::End, 0, 0),
                 Ok(length) => {
@@ -118,7 +126,7 @@ impl Connection {
                     *used += length.next_multiple_of(8);
                 }
                 Err(Errno::AGAIN) => {}
-                Err(errno) => ring.push(slot, EventKind::Error, errno.raw_os_error(), 0),
+                Err(errno) => ring.push(slot, EventKind::Error, negative(errno), 0),
             }
         }
         true

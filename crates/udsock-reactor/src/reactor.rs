@@ -1,11 +1,11 @@
 //! The reactor: which sockets have something to say, in turns.
 
 use crate::connection::{Connection, READ_SIZE, SMALLEST_READ};
-use crate::event::Ring;
+use crate::event::{PANICKED, Ring, negative};
 use crate::listener::{Gate, Listener, is_shortage};
 use crate::streak::Streak;
 use crate::table::Table;
-use crate::{Answer, Arrival, Event, EventKind, Id, Mailbox, stream};
+use crate::{Answer, Arrival, Event, EventKind, Id, Mailbox, panics, stream};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use rustix::io::Errno;
@@ -13,6 +13,7 @@ use rustix::net::Shutdown;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -111,6 +112,8 @@ pub struct Reactor {
     mailbox: Arc<Mailbox>,
     has_mail: bool,
     drain: Vec<u8>,
+    /// The last poll panicked.
+    panicked: bool,
 }
 
 impl Reactor {
@@ -138,6 +141,7 @@ impl Reactor {
             mailbox: Arc::new(Mailbox::new(waker)),
             has_mail: false,
             drain: Vec::new(),
+            panicked: false,
         })
     }
 
@@ -394,27 +398,70 @@ impl Reactor {
     ///
     /// # Errors
     ///
-    /// EINVAL when `ring` has fewer than [`SMALLEST_RING`](Reactor::SMALLEST_RING) places or `scratch` less than 16 KiB.
+    /// EINVAL when `ring` has fewer than [`SMALLEST_RING`](Reactor::SMALLEST_RING) places or `scratch` less than 16 KiB;
+    /// [`PANICKED`] after the second panic in a row, when events may be lost.
     pub fn poll(&mut self, ring: &mut [Event], scratch: &mut [u8]) -> Result<Polled, Errno> {
         if ring.len() < Reactor::SMALLEST_RING || scratch.len() < SMALLEST_READ {
             return Err(Errno::INVAL);
         }
-        self.sockets.recycle();
         let mut ring = Ring { places: ring, used: 0 };
+        // What is in the ring after a panic stays: the kernel has those bytes no more.
+        let more = match catch_unwind(AssertUnwindSafe(|| self.collect(&mut ring, scratch))) {
+            Ok(collected) => {
+                self.panicked = false;
+                collected?
+            }
+            Err(_) if self.panicked => return Err(PANICKED),
+            Err(_) => {
+                self.panicked = true;
+                self.look_at_all_again();
+                true
+            }
+        };
+        Ok(Polled { events: ring.used, more })
+    }
+
+    /// Fills the ring; is there, or may there be, more?
+    fn collect(&mut self, ring: &mut Ring<'_>, scratch: &mut [u8]) -> Result<bool, Errno> {
+        self.sockets.recycle();
         if self.is_idle() && self.enqueue_guess() {
-            let more = self.collect_input(&mut ring, scratch);
+            let more = self.collect_input(ring, scratch);
             if ring.used > 0 {
-                return Ok(Polled { events: ring.used, more });
+                return Ok(more);
             }
             self.streak.end();
         }
         let mut more = false;
-        self.collect_reports(&mut ring)?;
-        more |= self.collect_resumed(&mut ring);
-        self.collect_writable(&mut ring);
-        more |= self.collect_mail(&mut ring);
-        more |= self.collect_input(&mut ring, scratch);
-        Ok(Polled { events: ring.used, more })
+        self.collect_reports(ring)?;
+        panics::reach("collect");
+        more |= self.collect_resumed(ring);
+        more |= self.collect_writable(ring);
+        more |= self.collect_mail(ring);
+        more |= self.collect_input(ring, scratch);
+        Ok(more)
+    }
+
+    /// After a panic nobody knows what the kernel has reported and was not noted; it does not report it again.
+    fn look_at_all_again(&mut self) {
+        self.streak.end();
+        self.readable.clear();
+        self.writable.clear();
+        self.has_mail = true;
+        for id in self.sockets.ids() {
+            match self.sockets.get_mut(id) {
+                None => {}
+                Some(Socket::Listener(_)) => self.resumed.push(id),
+                Some(Socket::Connection(connection)) => {
+                    connection.mark_readable(true);
+                    connection.queued = false;
+                    if connection.watches_write {
+                        connection.wants_write = false;
+                        self.writable.push(id);
+                    }
+                    self.enqueue_if_ready(id);
+                }
+            }
+        }
     }
 
     /// What the kernel reports. At most one event a report, so the ring has room for all. Listeners come first, before
@@ -462,7 +509,7 @@ impl Reactor {
 
     /// Is nothing left from the last poll?
     fn is_idle(&self) -> bool {
-        self.readable.is_empty() && self.resumed.is_empty() && !self.has_mail
+        self.readable.is_empty() && self.resumed.is_empty() && self.writable.is_empty() && !self.has_mail
     }
 
     /// Puts the connection that the streak names into the queue; false if there is none, or it does not want to be read.
@@ -518,10 +565,12 @@ impl Reactor {
         false
     }
 
-    fn collect_writable(&mut self, ring: &mut Ring<'_>) {
-        for id in self.writable.drain(..) {
+    fn collect_writable(&mut self, ring: &mut Ring<'_>) -> bool {
+        let count = self.writable.len().min(ring.room());
+        for id in self.writable.drain(..count) {
             ring.push(id.slot, EventKind::Writable, 0, 0);
         }
+        !self.writable.is_empty()
     }
 
     fn collect_mail(&mut self, ring: &mut Ring<'_>) -> bool {
@@ -536,13 +585,18 @@ impl Reactor {
                     ring.push(request, EventKind::Note, note, 0);
                     continue;
                 }
-                Ok(Answer::Socket(fd, role)) => self.add(fd, role),
+                // Whatever becomes of it, the request is answered.
+                Ok(Answer::Socket(fd, role)) => catch_unwind(AssertUnwindSafe(|| {
+                    panics::reach("mail");
+                    self.add(fd, role)
+                }))
+                .unwrap_or(Err(PANICKED)),
                 Err(errno) => Err(errno),
             };
             match added {
                 // A slot number is below 2^21.
                 Ok(id) => ring.push(request, EventKind::Completed, id.slot as i32, id.generation),
-                Err(errno) => ring.push(request, EventKind::Completed, -errno.raw_os_error(), 0),
+                Err(errno) => ring.push(request, EventKind::Completed, negative(errno), 0),
             }
         }
         self.has_mail
@@ -564,10 +618,19 @@ impl Reactor {
         for _ in 0..self.readable.len() {
             let Some(id) = self.readable.pop_front() else { break };
             let Some(Socket::Connection(connection)) = self.sockets.get_mut(id) else { continue };
-            if !connection.read_in_turn(id.slot, ring, scratch, &mut used) {
-                // No room: this connection is the first of the next turn.
-                self.readable.push_front(id);
-                return true;
+            let turn = AssertUnwindSafe(|| connection.read_in_turn(id.slot, ring, scratch, &mut used));
+            match catch_unwind(turn) {
+                Ok(true) => {}
+                Ok(false) => {
+                    // No room: this connection is the first of the next turn.
+                    self.readable.push_front(id);
+                    return true;
+                }
+                Err(_) => {
+                    connection.give_up();
+                    ring.push(id.slot, EventKind::Error, negative(PANICKED), 0);
+                    continue;
+                }
             }
             connection.queued = false;
             if connection.bulk {
