@@ -1,5 +1,7 @@
 import test, { type ExecutionContext } from 'ava'
-import { listening, once, receiveAll } from '../helpers.js'
+import { existsSync } from 'node:fs'
+import { connect, listen, type SystemError, type UnixSocket } from '../../index.js'
+import { listening, once, places, receive, receiveAll } from '../helpers.js'
 import { answer, start, startOn, type Waker, wakers } from '../program.js'
 import { generator } from '../socket-helpers.js'
 
@@ -95,3 +97,92 @@ test.serial(
     t.log(Object.fromEntries(outcomes))
   },
 )
+
+const reborn = new Set(['ECONNREFUSED', 'ENOENT'])
+
+/** Until the server of this path listens. */
+async function connected(path: string): Promise<UnixSocket> {
+  for (;;) {
+    try {
+      return await connect(path)
+    } catch (error) {
+      if (!reborn.has((error as SystemError).code)) throw error
+      await new Promise(resolve => setTimeout(resolve, 5))
+    }
+  }
+}
+
+async function answers(socket: UnixSocket, request: string): Promise<boolean> {
+  socket.write(request)
+  return String(await receive(socket, request.length)) === request
+}
+
+/** How a server ends: what its client does, what becomes of the file, and what the process is to leave. */
+const ends = {
+  exception: { code: 1, signal: null },
+  'SIGTERM that nobody handles': { code: null, signal: 'SIGTERM' },
+  'SIGTERM that drains': { code: 0, signal: null },
+} as const
+
+for (const [end, expected] of Object.entries(ends)) {
+  const rounds = end === 'exception' ? 100 : 50
+  test.serial(
+    `after ${end} the next server gets the path, and clients reconnect, ${rounds} times`,
+    async t => {
+      t.timeout(5 * 60_000)
+      const path = places.path(t)
+      let reconnected: Promise<UnixSocket> | undefined
+      for (let round = 0; round < rounds; round++) {
+        const waker = bothWakers[round % 2]!
+        const unlinkOnClose = round % 4 < 2
+        const options = JSON.stringify({ onExisting: 'replaceStale', unlinkOnClose, backlog: 16 })
+        const server = startOn(t, waker, 'restart-server.js', [
+          path,
+          options,
+          end.endsWith('drains') ? 'drain' : '',
+        ])
+        t.is(await server.nextLine(), 'listening', `round ${round}`)
+        // One has been trying since its server was gone.
+        const clients = [await connected(path), await (reconnected ?? connected(path))]
+        for (const client of clients) {
+          client.on('error', () => {})
+          t.true(await answers(client, `round ${round}`))
+        }
+        const closed = clients.map(client => once(client, 'close'))
+        if (end === 'exception') clients[0]!.write('throw')
+        else server.kill('SIGTERM')
+        for (const client of clients) client.resume().end()
+        const { code, signal, errors } = await server.ended
+        t.deepEqual({ code, signal }, expected, `round ${round}: ${errors}`)
+        t.is(errors.includes('as it should be'), end === 'exception')
+        await Promise.all(closed)
+        const isRemoved = unlinkOnClose && signal === null
+        t.is(existsSync(path), !isRemoved, `round ${round}`)
+        reconnected = connected(path)
+      }
+      const last = await listen(path, { onExisting: 'replaceStale' })
+      ;(await reconnected)?.destroy()
+      await last.close()
+    },
+  )
+}
+
+for (const waker of bothWakers) {
+  test.serial(`500 processes, spawned in full traffic, inherit no descriptor (${waker})`, async t => {
+    t.timeout(5 * 60_000)
+    const program = startOn(t, waker, 'spawning.js', ['500'])
+    const { children, foreign, comings } = await answer<{
+      children: number
+      foreign: string[]
+      comings: number
+    }>(t, program)
+    t.deepEqual({ children, foreign }, { children: 500, foreign: [] })
+    t.true(comings > 0)
+  })
+
+  test.serial(`reports and heap snapshots in the middle of traffic cost it no byte (${waker})`, async t => {
+    t.timeout(5 * 60_000)
+    const made = await answer(t, startOn(t, waker, 'inspected.js'))
+    t.deepEqual(made, { reports: 15, snapshots: 3, files: 3, exact: 4, code: 0 })
+  })
+}

@@ -1,5 +1,5 @@
 // Terminates workers in full traffic, some at a time, and prints what is left of them: `node worker-terminate.js <workers>
-// <at once> <seed?>`. With a seed the worker is terminated after a random time, whatever it does then.
+// <at once> <seed?>`. With a seed each is terminated after a random time, whatever it does then.
 import './settled.js'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -54,12 +54,15 @@ async function terminateOne(index) {
   // Some while they load the package or set up, most when everything runs.
   const bytes = index % 10 === 9 ? 1 : 2 ** 20
   const worker = new Worker(url, { workerData: { path, bytes } })
-  if (seed > 0) await new Promise(resolve => setTimeout(resolve, randomDelay()))
-  else await once(worker, index % 10 === 8 ? 'online' : 'message')
+  if (seed > 0) {
+    if (index % 2 === 1) await once(worker, 'online')
+    await new Promise(resolve => setTimeout(resolve, randomDelay()))
+  } else await once(worker, index % 10 === 8 ? 'online' : 'message')
   const exited = once(worker, 'exit')
   await worker.terminate()
   const [code] = await exited
-  return code === 1
+  // 0: it had not begun.
+  return code === 1 || (seed > 0 && code === 0)
 }
 
 const outcomes = []
