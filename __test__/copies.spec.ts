@@ -21,7 +21,7 @@ function copyOf(t: ExecutionContext, addon: 'copied' | 'linked'): string {
   if (addons.length > 0) return copy
   // Installed, it has a package of its own.
   mkdirSync(join(copy, 'node_modules'))
-  for (const name of readdirSync(dirname(home)).filter(name => name.startsWith('udsock-')))
+  for (const name of readdirSync(dirname(home)).filter(other => other.startsWith('udsock-')))
     put(join(dirname(home), name), join(copy, 'node_modules', name))
   return copy
 }

@@ -75,6 +75,7 @@ async function meet(left, right) {
   for (const each of [client, server, one, other, third]) if (!each.destroyed) each.destroy()
 }
 
-const pairs = copies.flatMap((_, left) => copies.map((_, right) => [left, right]))
+const indices = [...copies.keys()]
+const pairs = indices.flatMap(left => indices.map(right => [left, right]))
 await Promise.all(pairs.map(([left, right]) => meet(left, right)))
 process.once('exit', code => console.log(JSON.stringify({ wrong, pairs: pairs.length, code })))

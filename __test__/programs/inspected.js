@@ -14,11 +14,11 @@ await connect(full.path)
 const waiting = [connect(full.path), connect(full.path)]
 
 let over = false
-let bytes = 0
+const received = { bytes: 0 }
 
 /** Sends until it is over, and digests what comes. */
 function flow(socket) {
-  const [sent, received] = [createHash('sha256'), createHash('sha256')]
+  const [sent, digest] = [createHash('sha256'), createHash('sha256')]
   const send = () => {
     for (;;) {
       if (over) return void socket.end()
@@ -28,19 +28,19 @@ function flow(socket) {
     }
   }
   socket.on('data', chunk => {
-    bytes += chunk.length
-    received.update(chunk)
+    received.bytes += chunk.length
+    digest.update(chunk)
   })
   send()
   return new Promise(resolve =>
-    socket.on('close', () => resolve({ sent: sent.digest('hex'), received: received.digest('hex') })),
+    socket.on('close', () => resolve({ sent: sent.digest('hex'), received: digest.digest('hex') })),
   )
 }
 
 /** In between there has been traffic. */
 async function more() {
-  const before = bytes
-  while (bytes - before < 1_000_000) await new Promise(setImmediate)
+  const enough = received.bytes + 1_000_000
+  while (received.bytes < enough) await new Promise(setImmediate)
 }
 
 const pairs = []

@@ -45,13 +45,12 @@ async function dismiss(served) {
   for await (const socket of served) socket.on('error', ignore).destroy()
 }
 
-let over = false
-let comings = 0
+const state = { over: false, comings: 0 }
 /** Listeners in files, taken over, and connections that wait: descriptors of every kind, made on every thread. */
 async function comeAndGo() {
   const directory = mkdtempSync(join(tmpdir(), 'uds-'))
   const path = join(directory, 's')
-  while (!over) {
+  while (!state.over) {
     const old = await listen(path, { onExisting: 'takeOver', backlog: 0 })
     const waiting = [connect(path), connect(path), connect(path)]
     const next = await listen(path, { onExisting: 'takeOver', unlinkOnClose: true })
@@ -60,7 +59,7 @@ async function comeAndGo() {
     for (const socket of await Promise.all(waiting)) socket.destroy()
     await Promise.all([old.close(), next.close()])
     const socket = await connect(listener.path)
-    comings++
+    state.comings++
     socket.on('error', ignore).end('hello')
     for await (const _ of socket);
   }
@@ -79,9 +78,9 @@ async function spawnMany() {
   }
 }
 await Promise.all(Array.from({ length: 16 }, spawnMany))
-over = true
+state.over = true
 await Promise.all(coming)
 await worker.terminate()
 await listener.close()
-console.log(JSON.stringify({ children, foreign: [...foreign], comings }))
+console.log(JSON.stringify({ children, foreign: [...foreign], comings: state.comings }))
 process.exit()
