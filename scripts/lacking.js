@@ -118,6 +118,11 @@ export const lacking = [
     '100 workers, terminated in full traffic, leave no descriptor, no thread and no open connection',
   ),
   {
+    runtimes: ['bun', 'deno'],
+    spec: 'permission',
+    reason: "it has not Node's permission model",
+  },
+  {
     runtimes: ['deno'],
     spec: 'net/process',
     reason: "there an ECONNRESET that nobody catches ends the test's own process; why is not known",

@@ -7,6 +7,7 @@ import { type Allow, allowedPeers } from './identity.js'
 import { UnixListener } from './listener.js'
 import { type Limits, Listening, overflowValues } from './listening.js'
 import { keepPath, pathFromBytes, resolvePath, type ResolvedPath, type UnixSocketPath } from './path.js'
+import { mayListen } from './permission.js'
 import { socketOptions, type SocketOptions } from './connection.js'
 import { validateBoolean, validateInteger, validateOneOf, validateSignal } from './validate.js'
 
@@ -86,9 +87,9 @@ interface Wish {
  * Rejects with a system error (`code`, `errno`, `syscall` 'listen', `address`): EADDRINUSE as `onExisting` says,
  * ENOENT for a missing directory, EACCES, EROFS, ENOSPC, ESTALE when others go on changing what stands at the path; with
  * `onExisting`, ETIMEDOUT when another process holds the directory's lock for 5 seconds, ENAMETOOLONG and EEXIST when the
- * temporary name does not fit or is taken; with an AbortError; with ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE
- * before any system call; with ERR_UNSUPPORTED_PLATFORM. After any of them no file, lock or descriptor of this call is
- * left.
+ * temporary name does not fit or is taken; with an AbortError; with ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE,
+ * and ERR_ACCESS_DENIED (`permission`, `resource`) where Node's permission model forbids it, before any system call; with
+ * ERR_UNSUPPORTED_PLATFORM. After any of them no file, lock or descriptor of this call is left.
  */
 export function listen(path: UnixSocketPath, options?: ListenOptions): Promise<UnixListener>
 /**
@@ -116,6 +117,7 @@ export async function listen(
   else if (address.bytes[0] === 0) refuseForAbstract(wish)
   const { signal } = wish
   if (signal?.aborted) throw abortError(signal)
+  if (address !== undefined) mayListen(address.bytes, address.display, wish.onExisting === 'takeOver')
 
   const resource = new AsyncResource('UnixListener')
   const listening =

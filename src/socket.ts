@@ -15,6 +15,7 @@ export interface PeerCredentials {
   readonly pid?: number
 }
 
+const brand = Symbol.for('udsock.UnixSocket')
 const notConnected = -constants.errno.ENOTCONN
 
 /** As the engine has them: 0 is no pid. */
@@ -65,6 +66,11 @@ export class UnixSocket extends GatheringDuplex implements Endpoint {
     this.#remotePathKnown = connection.remotePath !== undefined
     if (this.#open) engine.attach(id, this)
     if (this.#inMemory) this._read()
+  }
+
+  /** @internal */
+  get [brand](): true {
+    return true
   }
 
   /** Gives a socket that was made `unconnected` its connection. */
@@ -282,5 +288,14 @@ export class UnixSocket extends GatheringDuplex implements Endpoint {
     this.#held = busy
     if (busy) this.#engine.hold()
     else this.#engine.release()
+  }
+}
+
+/** Is this a socket of this package (any copy of it, open or closed)? Never throws. */
+export function isUnixSocket(value: unknown): value is UnixSocket {
+  try {
+    return typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[brand] === true
+  } catch {
+    return false
   }
 }

@@ -9,6 +9,7 @@ import { type Engine, engine, unconnected } from '../engine.js'
 import { invalidType, invalidValue } from '../errors.js'
 import { type OnRead } from '../inbox.js'
 import { pathFromBytes } from '../path.js'
+import { mayConnect } from '../permission.js'
 import { type SocketReadyState } from '../pipe.js'
 import { UnixSocket } from '../socket.js'
 import { validateSignal } from '../validate.js'
@@ -91,7 +92,7 @@ class PathSocket extends UnixSocket {
    * Connects to a path: `connect(path, callback?)`, `connect({ path }, callback?)`. `callback` is called on 'connect'. A
    * listener whose backlog is full is waited for. A socket that was destroyed can connect again.
    *
-   * Emits 'connect' and 'ready', or 'error' (`code`, `errno`, `syscall` 'connect', `address`).
+   * Emits 'connect' and 'ready', or 'error' (`code`, `errno`, `syscall` 'connect', `address`; ERR_ACCESS_DENIED without `errno`).
    *
    * @throws ERR_MISSING_ARGS, ERR_INVALID_ARG_TYPE; ERR_INVALID_ARG_VALUE for a port, which node:net takes.
    */
@@ -118,7 +119,13 @@ class PathSocket extends UnixSocket {
     this.renew(resource)
     this.#isBegun = true
     const exact = (options as { [exactAddress]?: Uint8Array })[exactAddress]
-    this.#attempt = new Attempt(this.#engine, exact ?? addressOf(path), outcome =>
+    const address = exact ?? addressOf(path)
+    try {
+      mayConnect(address, path)
+    } catch (error) {
+      return this.destroy(error as Error)
+    }
+    this.#attempt = new Attempt(this.#engine, address, outcome =>
       resource.runInAsyncScope(this.#conclude, this, outcome, path, exact),
     )
     return this
