@@ -12,6 +12,7 @@
 
 mod connection;
 mod event;
+mod fault;
 mod id;
 mod listener;
 mod mailbox;

@@ -1,6 +1,6 @@
 //! How other threads hand descriptors to a reactor.
 
-use crate::Role;
+use crate::{Role, fault};
 use mio::Waker;
 use rustix::io::Errno;
 use std::collections::VecDeque;
@@ -60,7 +60,7 @@ impl Mailbox {
         waiting.push_back(arrival);
         if waiting.len() == 1 {
             // It fails only if the counter would overflow, and then it is set: the owner is awake already.
-            let _ = self.waker.wake();
+            let _ = fault::call("wake", || self.waker.wake());
         }
         Ok(())
     }

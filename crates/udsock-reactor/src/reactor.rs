@@ -2,6 +2,7 @@
 
 use crate::connection::{Connection, READ_SIZE, SMALLEST_READ};
 use crate::event::Ring;
+use crate::fault;
 use crate::listener::{Gate, Listener, is_shortage};
 use crate::streak::Streak;
 use crate::table::Table;
@@ -123,8 +124,8 @@ impl Reactor {
     ///
     /// EMFILE, ENFILE or ENOMEM, when the poll object or its waker cannot be had.
     pub fn new() -> Result<Reactor, Errno> {
-        let poll = Poll::new().map_err(errno)?;
-        let waker = Waker::new(poll.registry(), Id::MAILBOX).map_err(errno)?;
+        let poll = fault::call("epoll_create", Poll::new).map_err(errno)?;
+        let waker = fault::call("eventfd", || Waker::new(poll.registry(), Id::MAILBOX)).map_err(errno)?;
         Ok(Reactor {
             poll,
             reports: Events::with_capacity(POLL_EVENTS),
@@ -171,7 +172,8 @@ impl Reactor {
     /// Watches what is to be inserted next.
     fn register(&self, fd: BorrowedFd<'_>) -> Result<(), Errno> {
         let id = self.sockets.vacancy().ok_or(Errno::MFILE)?;
-        self.poll.registry().register(&mut SourceFd(&fd.as_raw_fd()), id.token(), READ).map_err(errno)
+        let (fd, registry) = (fd.as_raw_fd(), self.poll.registry());
+        fault::call("epoll_ctl", || registry.register(&mut SourceFd(&fd), id.token(), READ)).map_err(errno)
     }
 
     /// A socket's descriptor, for questions to the kernel.
@@ -261,7 +263,9 @@ impl Reactor {
 
     /// Writable is watched only while somebody waits for it: AF_UNIX reports it each time the peer reads.
     fn watch(&self, fd: RawFd, id: Id, interest: Interest) -> Result<(), Errno> {
-        self.poll.registry().reregister(&mut SourceFd(&fd), id.token(), interest).map_err(errno)
+        let registry = self.poll.registry();
+        fault::call("epoll_ctl", || registry.reregister(&mut SourceFd(&fd), id.token(), interest))
+            .map_err(errno)
     }
 
     /// Ends a direction, or both, of a connection. Ending the read side throws away what the kernel holds unread.
@@ -298,7 +302,16 @@ impl Reactor {
     pub fn accept(&mut self, id: Id) -> Result<Id, Errno> {
         let accepted = match self.listener(id)?.accept() {
             Ok(fd) => self.admit(id, fd),
-            Err(errno) => Err(errno),
+            Err(errno) => {
+                if fault::owes_readiness() {
+                    let fd = self.fd(id)?.as_raw_fd();
+                    self.poll
+                        .registry()
+                        .reregister(&mut SourceFd(&fd), id.token(), READ)
+                        .map_err(self::errno)?;
+                }
+                Err(errno)
+            }
         };
         if self.listener(id)?.paused_for().is_some() && !self.paused.contains(&id) {
             self.paused.push(id);
@@ -420,7 +433,9 @@ impl Reactor {
     /// What the kernel reports. At most one event a report, so the ring has room for all. Listeners come first, before
     /// anything that can make somebody stop waiting for a connection.
     fn collect_reports(&mut self, ring: &mut Ring<'_>) -> Result<(), Errno> {
-        match self.poll.poll(&mut self.reports, Some(Duration::ZERO)).map_err(errno) {
+        match fault::call("epoll_wait", || self.poll.poll(&mut self.reports, Some(Duration::ZERO)))
+            .map_err(errno)
+        {
             Ok(()) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),
         }
