@@ -180,7 +180,7 @@ impl Connection {
     }
 
     pub(crate) fn shutdown(&mut self, how: Shutdown) -> Result<(), Errno> {
-        fault::call("shutdown", || rustix::net::shutdown(&self.fd, how))
+        stream::shutdown(self.fd.as_fd(), how)
     }
 
     /// Takes unread input out of the kernel, so that the peer reads an end after this close and not ECONNRESET.

@@ -2,6 +2,7 @@
 
 use crate::fault;
 use rustix::io::Errno;
+use rustix::net::Shutdown;
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -134,6 +135,16 @@ fn send_message(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> libc::ssize_t {
     message.msg_iovlen = slices.len() as _;
     // SAFETY: `message` names exactly the vectors of `slices`, whose memory is borrowed for the whole call.
     unsafe { libc::sendmsg(fd.as_raw_fd(), &message, SEND_FLAGS) }
+}
+
+/// Ends a direction, or both.
+pub(crate) fn shutdown(fd: BorrowedFd<'_>, how: Shutdown) -> Result<(), Errno> {
+    loop {
+        match fault::call("shutdown", || rustix::net::shutdown(fd, how)) {
+            Err(Errno::INTR) => {}
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Readies a descriptor for [`send`]: where a send cannot say "no SIGPIPE", the socket does.
