@@ -222,8 +222,10 @@ fn create_then(
         permissions::before_bind(socket.as_fd(), mode)?;
     }
     sys::bind(&socket, &name)?;
+    // Asked once more if that fails: a file that nobody knows stays.
+    let found = SocketFile::find(path).or_else(|_| SocketFile::find(path))?;
     // What is no socket has come in its place: neither to be given a mode nor ever to be removed.
-    let file = SocketFile::find(path)?.filter(SocketFile::is_socket).ok_or_else(|| errno(libc::ESTALE))?;
+    let file = found.filter(SocketFile::is_socket).ok_or_else(|| errno(libc::ESTALE))?;
     // Nobody can connect to our own file yet. If somebody took over in between, this is theirs.
     let is_anothers = probe::listens(&name);
     if let Ok(true) = is_anothers {
