@@ -146,8 +146,8 @@ async fn watch(fd: AsyncFd<OwnedFd>, shared: Arc<Shared>) {
 
 fn is_readable(fd: &OwnedFd) -> bool {
     let mut fds = [PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN)];
-    let polled = fault::call("poll", || poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })));
-    matches!(polled, Ok(1..))
+    // If it cannot be asked, a needless ring does no harm, and a missing one would be the last.
+    fault::call("poll", || poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))) != Ok(0)
 }
 
 unsafe extern "C" fn on_ring(
