@@ -253,7 +253,9 @@ impl Reactor {
     pub fn write(&mut self, id: Id, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
         let connection = self.connection(id)?;
         let sent = connection.write(slices);
-        if connection.wants_write && !connection.watches_write {
+        // Watched already, and yet nothing was taken: room was there, so the kernel has none to report.
+        let in_vain = matches!(sent, Ok(0) | Err(Errno::AGAIN));
+        if connection.wants_write && (in_vain || !connection.watches_write) {
             connection.watches_write = true;
             let fd = connection.fd.as_raw_fd();
             self.watch(fd, id, READ | Interest::WRITABLE)?;
