@@ -615,6 +615,10 @@ impl AsFd for Reactor {
     }
 }
 
+/// Of the poll object. Its EAGAIN would be taken for a socket's, which says that readiness follows.
 fn errno(error: std::io::Error) -> Errno {
-    Errno::from_io_error(&error).unwrap_or(Errno::IO)
+    match Errno::from_io_error(&error) {
+        Some(Errno::AGAIN) => Errno::NOBUFS,
+        errno => errno.unwrap_or(Errno::IO),
+    }
 }
