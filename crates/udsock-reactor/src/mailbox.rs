@@ -50,18 +50,18 @@ impl Mailbox {
     ///
     /// # Errors
     ///
-    /// Gives the arrival back when [`CAPACITY`](Mailbox::CAPACITY) arrivals wait already.
+    /// Gives the arrival back when [`CAPACITY`](Mailbox::CAPACITY) arrivals wait already, or when the owner cannot be woken.
     pub fn deliver(&self, arrival: Arrival) -> Result<(), Arrival> {
         let mut queue = self.lock();
         let Some(waiting) = queue.as_mut() else { return Ok(()) };
         if waiting.len() >= Mailbox::CAPACITY {
             return Err(arrival);
         }
-        waiting.push_back(arrival);
-        if waiting.len() == 1 {
-            // It fails only if the counter would overflow, and then it is set: the owner is awake already.
-            let _ = fault::call("wake", || self.waker.wake());
+        // Before it is in: what nobody was woken for must not look as if somebody had been.
+        if waiting.is_empty() && fault::call("wake", || self.waker.wake()).is_err() {
+            return Err(arrival);
         }
+        waiting.push_back(arrival);
         Ok(())
     }
 
