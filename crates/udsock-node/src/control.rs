@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use udsock::{Address, BindOptions, Bound, FileState, SocketFile};
-use udsock_reactor::{Answer, Arrival, Errno, Id, Mailbox, Role};
+use udsock_reactor::{Answer, Arrival, Errno, Id, Mailbox, Refused, Role};
 
 static RUNTIME: Mutex<Option<Handle>> = Mutex::new(None);
 
@@ -144,10 +144,12 @@ impl Requests {
         let cancelled = AtomicBool::new(false);
         let claim = Arc::new(Claim { cancelled, unlink_on_close, file: Mutex::new(None) });
         let shared = Arc::clone(&claim);
-        let task = runtime()?.spawn(async move {
+        let runtime = runtime()?;
+        let refused = refused(runtime.clone(), Arc::clone(&mailbox), request, Arc::clone(&claim));
+        let task = runtime.spawn(async move {
             let binding = Arc::clone(&claim);
             let outcome = match tokio::task::spawn_blocking(move || binding.bind(&address, &options)).await {
-                Ok(outcome) => outcome.map(|fd| Answer::Socket(fd, Role::Listener)).map_err(errno),
+                Ok(outcome) => outcome.map(|fd| Answer::Listener(fd, refused)).map_err(errno),
                 Err(_) => Err(Errno::NOTRECOVERABLE),
             };
             deliver(&mailbox, Arrival { request, outcome }).await;
@@ -232,6 +234,21 @@ impl Drop for Requests {
         }
         self.remove_files();
     }
+}
+
+/// For a listener that could not join its reactor: its file goes first, while it is open, and then the failure is told.
+fn refused(runtime: Handle, mailbox: Arc<Mailbox>, request: u32, claim: Arc<Claim>) -> Refused {
+    Box::new(move |socket, errno| {
+        runtime.spawn(async move {
+            let removal = tokio::task::spawn_blocking(move || {
+                claim.remove();
+                drop(socket);
+            });
+            // After a panic the file stays.
+            let _ = removal.await;
+            deliver(&mailbox, Arrival { request, outcome: Err(errno) }).await;
+        });
+    })
 }
 
 /// Tells what becomes of a listener's path, until another listener has it.

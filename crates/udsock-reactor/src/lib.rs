@@ -24,7 +24,7 @@ mod table;
 pub use event::{Event, EventKind};
 pub use id::Id;
 pub use listener::Gate;
-pub use mailbox::{Answer, Arrival, Mailbox};
+pub use mailbox::{Answer, Arrival, Mailbox, Refused};
 pub use reactor::{Destination, Polled, Reactor, Role};
 pub use rustix::io::Errno;
 pub use rustix::net::Shutdown;

@@ -8,7 +8,6 @@ use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What another thread has to say of a request.
-#[derive(Debug)]
 pub struct Arrival {
     /// Whatever the owner of the reactor called its request.
     pub request: u32,
@@ -16,11 +15,15 @@ pub struct Arrival {
     pub outcome: Result<Answer, Errno>,
 }
 
+/// Takes back a descriptor that could not join the reactor, still open, and why; on the reactor's thread.
+pub type Refused = Box<dyn FnOnce(OwnedFd, Errno) + Send>;
+
 /// What a request brought.
-#[derive(Debug)]
 pub enum Answer {
     /// A descriptor that joins the reactor in this role.
     Socket(OwnedFd, Role),
+    /// A listener. If it cannot join, there is no `Completed` event: the answer is up to whoever takes it back.
+    Listener(OwnedFd, Refused),
     /// A number whose meaning is a matter of the two ends; a request may have any number of them.
     Note(i32),
 }

@@ -153,6 +153,7 @@ impl Reactor {
     ///
     /// EMFILE when the table is full, ENOMEM or ENOSPC when the kernel cannot watch one more. The descriptor is closed then.
     pub fn add(&mut self, fd: OwnedFd, role: Role) -> Result<Id, Errno> {
+        self.register(fd.as_fd())?;
         self.insert(match role {
             Role::Connection => {
                 stream::prepare(fd.as_fd())?;
@@ -164,8 +165,8 @@ impl Reactor {
         })
     }
 
+    /// What has been registered.
     fn insert(&mut self, socket: Socket) -> Result<Id, Errno> {
-        self.register(socket.fd())?;
         self.sockets.insert(socket).ok_or(Errno::MFILE)
     }
 
@@ -339,7 +340,7 @@ impl Reactor {
             return Err(errno);
         }
         self.listener(id)?.end_shortage();
-        self.sockets.insert(Socket::Connection(Connection::new(fd, refuses_rights))).ok_or(Errno::MFILE)
+        self.insert(Socket::Connection(Connection::new(fd, refuses_rights)))
     }
 
     /// Has every connection of a listener pass `gate` before [`accept`](Reactor::accept) hands it out.
@@ -554,6 +555,13 @@ impl Reactor {
                     continue;
                 }
                 Ok(Answer::Socket(fd, role)) => self.add(fd, role),
+                Ok(Answer::Listener(fd, refused)) => match self.register(fd.as_fd()) {
+                    Ok(()) => self.insert(Socket::Listener(Listener::new(fd))),
+                    Err(errno) => {
+                        refused(fd, errno);
+                        continue;
+                    }
+                },
                 Err(errno) => Err(errno),
             };
             match added {
