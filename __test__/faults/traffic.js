@@ -1,6 +1,7 @@
 // What programs do with sockets, all at once: streams of small and large writes, messages, floods, aborts.
 // Everything is told to a ledger.
 import { once } from 'node:events'
+import { rmSync } from 'node:fs'
 import { connect, FramedSocket, listen } from '../../index.js'
 import { randomOf } from './ledger.js'
 
@@ -43,6 +44,7 @@ async function accepting(ledger, listener, serve) {
   const served = []
   for (;;) {
     try {
+      if (served.length % 3 === 0) await listener.ready()
       const socket = await listener.accept()
       served.push(closed(socket))
       serve(socket)
@@ -158,6 +160,8 @@ async function server(ledger, path, options, serve, clients) {
   if (listener === undefined) return
   const serving = accepting(ledger, listener, serve)
   await clients()
+  // Whom nobody could identify was closed, and counted.
+  ledger.failedPeers += listener.refused
   await listener.close()
   await serving
 }
@@ -168,9 +172,9 @@ async function heirs(ledger, path) {
     const unlinkOnClose = onExisting === 'takeOver'
     const open = () => listen(path, { onExisting, unlinkOnClose, mode: 0o622 })
     const listener = await persistently(ledger, 'listen', open)
-    if (listener === undefined) continue
-    ledger.exact++
-    await listener.close()
+    if (listener !== undefined) ledger.exact++
+    else if (unlinkOnClose) rmSync(path, { force: true })
+    await listener?.close()
   }
 }
 

@@ -52,6 +52,11 @@ pub(crate) fn connect(socket: &OwnedFd, name: &Sockaddr) -> Result<()> {
     fault::call("connect", || rustix::net::connect(socket, name))
 }
 
+/// Connects to find out what is there.
+pub(crate) fn probe(socket: &OwnedFd, name: &Sockaddr) -> Result<()> {
+    fault::call("probe", || rustix::net::connect(socket, name))
+}
+
 /// A new stream socket, non-blocking and close-on-exec.
 pub(crate) fn stream_socket() -> Result<OwnedFd> {
     socket(SocketType::STREAM)
