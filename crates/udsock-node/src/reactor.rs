@@ -24,8 +24,9 @@ pub struct Reactor {
     environment: Rc<Environment>,
 }
 
-fn failed(what: &str, errno: Errno) -> napi::Error {
-    napi::Error::from_reason(format!("udsock: {what} failed: {errno}"))
+/// Its `code` is the errno, in digits.
+fn failed(what: &str, errno: Errno) -> napi::Error<String> {
+    napi::Error::new(errno.raw_os_error().to_string(), format!("{what} failed: {errno}"))
 }
 
 fn io_errno(error: std::io::Error) -> Errno {
@@ -52,7 +53,7 @@ impl Reactor {
         #[napi(ts_arg_type = "Uint8Array")] ring: Unknown<'_>,
         #[napi(ts_arg_type = "Uint8Array")] scratch: Unknown<'_>,
         doorbell: bool,
-    ) -> napi::Result<Reactor> {
+    ) -> napi::Result<Reactor, String> {
         let env = env.raw();
         let reactor =
             udsock_reactor::Reactor::new().map_err(|errno| failed("making the poll object", errno))?;
