@@ -2,6 +2,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { command, root } from './command.js'
+import { buildFaultsAddon } from './faults-addon.js'
 import { runtimeSuites } from './runtimes.js'
 
 // Far beyond the slowest suite: only something that hangs gets here.
@@ -65,14 +66,14 @@ export function libtestCounts(text) {
   return counts
 }
 
-async function runCargo() {
+async function runCargo(what = ['--workspace'], where = ['--tests']) {
   const nextest = await command('cargo', ['nextest', '--version'])
   if (nextest.code === 0) {
-    const args = ['nextest', 'run', '--workspace', '--no-fail-fast']
+    const args = ['nextest', 'run', '--no-fail-fast', ...what]
     const result = await command('cargo', args, { timeout: TIMEOUT })
     return outcome(result, nextestCounts(result.output))
   }
-  const args = ['test', '--workspace', '--tests', '--no-fail-fast']
+  const args = ['test', '--no-fail-fast', ...where, ...what]
   const result = await command('cargo', args, { timeout: TIMEOUT })
   return outcome(result, libtestCounts(result.output))
 }
@@ -136,7 +137,7 @@ const suites = [
   check('oxlint', 'oxlint'),
   check('types', 'tsc', '--noEmit'),
   { name: 'generated', run: runGenerated },
-  { name: 'cargo', run: runCargo },
+  { name: 'cargo', run: () => runCargo() },
   { name: 'doc', run: runDocTests },
   check('fuzz', process.execPath, 'scripts/fuzz-frames.js', '--runs', '3000'),
   ava('ava', []),
@@ -167,6 +168,22 @@ async function runEcosystem(onCount, env) {
   return runAva('ava', ['--config', '__test__/ecosystem/ava.config.js'], { env }, onCount)
 }
 
+/** System calls fail by rule: in the crates alone, then under the package. */
+const faultsTests = ['--package', 'udsock', '--package', 'udsock-reactor']
+const faultsFeatures = ['--features', 'udsock/faults,udsock-reactor/faults', '--test', 'faults']
+
+async function runFaults(onCount) {
+  onCount('cargo build')
+  const built = await buildFaultsAddon()
+  if (built.code !== 0) return outcome(built, {})
+  return runAva('ava', ['--config', '__test__/faults/ava.config.js'], {}, onCount)
+}
+
+const faults = [
+  { name: 'faults-rust', run: () => runCargo([...faultsTests, ...faultsFeatures], []) },
+  { name: 'faults', run: runFaults },
+]
+
 const ecosystem = [{ name: 'ecosystem', run: onCount => runEcosystem(onCount, {}) }]
 
 /** Names for several suites. */
@@ -175,5 +192,5 @@ export const groups = {
   long,
   ecosystem,
   runtimes,
-  all: [...suites, ...long, ...ecosystem, ...runtimes],
+  all: [...suites, ...long, ...ecosystem, ...faults, ...runtimes],
 }

@@ -26,7 +26,8 @@ export class Ledger {
     const key = `${operation} ${error.code ?? error}`
     this.surfaced[key] = (this.surfaced[key] ?? 0) + 1
     // A bug in the test has no code.
-    if (error.code === undefined || error.code === 'ERR_INTERNAL') this.broken.push(`${operation}: ${error.stack}`)
+    if (error.code === undefined || error.code === 'ERR_INTERNAL')
+      this.broken.push(`${operation}: ${error.stack}`)
   }
 
   /** `promise`, which may take so long and no longer; undefined after that. */

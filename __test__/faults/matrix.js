@@ -1,5 +1,5 @@
 // For one site, each kind of fault in turn: a round of traffic with it, then one without, which must be exact.
-// Usage: matrix.js SITE KINDS RULE SEED; RULE has KIND for the kind. One line of JSON per kind.
+// Usage: matrix.js SITE KINDS RULE SEED; RULE has KIND for the kind, SITE '*' counts all. One line of JSON per kind.
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,11 +17,25 @@ process.on('uncaughtException', error => {
   ledger.fail('uncaught', error)
 })
 
+/** The descriptors, when they have been as many for a while: closing takes a moment. */
+async function settled() {
+  let [last, times] = [descriptors(), 0]
+  for (; times < 10; times++) {
+    await sleep(10)
+    const now = descriptors()
+    if (now !== last) times = 0
+    last = now
+  }
+  return last
+}
+
 async function run(name, rules) {
   ledger = new Ledger()
   setFaults(rules, Number(seed))
   await round(ledger, file => join(home, `${name}-${file}`), Number(seed))
-  const [calls, faults] = faultCounts()[site] ?? [0, 0]
+  const counts = faultCounts()
+  const here = site === '*' ? Object.values(counts) : [counts[site] ?? [0, 0]]
+  const [calls, faults] = [0, 1].map(which => here.reduce((sum, count) => sum + count[which], 0))
   return { calls, faults, ledger }
 }
 
@@ -30,8 +44,7 @@ await run('first', '')
 await run('second', '')
 // And so does Node, once it writes to a pipe.
 console.log('ready')
-await sleep(0)
-const before = descriptors()
+const before = await settled()
 
 for (const kind of kinds.split(',')) {
   const start = performance.now()
@@ -51,7 +64,19 @@ for (const kind of kinds.split(',')) {
   for (const file of files) rmSync(join(home, file), { recursive: true, force: true })
   const { calls, faults } = faulty
   console.log(
-    JSON.stringify({ kind, calls, faults, exact, surfaced, cut, uncaught, broken, leaked, files, milliseconds }),
+    JSON.stringify({
+      kind,
+      calls,
+      faults,
+      exact,
+      surfaced,
+      cut,
+      uncaught,
+      broken,
+      leaked,
+      files,
+      milliseconds,
+    }),
   )
 }
 process.exit()

@@ -24,7 +24,8 @@ async function persistently(ledger, what, work) {
   return undefined
 }
 
-const closed = socket => (socket.closed ? Promise.resolve() : new Promise(resolve => socket.once('close', resolve)))
+const closed = socket =>
+  socket.closed ? Promise.resolve() : new Promise(resolve => socket.once('close', resolve))
 
 /** Sends back what comes, until the end. */
 function echo(ledger, socket) {
@@ -83,7 +84,7 @@ async function exchange(ledger, path, { length, offset, chunk, onread }) {
   if (memory === undefined) socket.on('data', take)
   const end = closed(socket)
   const send = async () => {
-    for (let sent = 0; sent < length && !socket.destroyed; ) {
+    for (let sent = 0; sent < length && !socket.destroyed;) {
       const next = Math.min(length - sent, chunk())
       const room = socket.write(expected.subarray(sent, sent + next))
       sent += next
