@@ -4,10 +4,12 @@ use crate::{Role, fault};
 use mio::Waker;
 use rustix::io::Errno;
 use std::collections::VecDeque;
+use std::fmt;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What another thread has to say of a request.
+#[derive(Debug)]
 pub struct Arrival {
     /// Whatever the owner of the reactor called its request.
     pub request: u32,
@@ -26,6 +28,16 @@ pub enum Answer {
     Listener(OwnedFd, Refused),
     /// A number whose meaning is a matter of the two ends; a request may have any number of them.
     Note(i32),
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Answer::Socket(fd, role) => f.debug_tuple("Socket").field(fd).field(role).finish(),
+            Answer::Listener(fd, _) => f.debug_tuple("Listener").field(fd).finish_non_exhaustive(),
+            Answer::Note(note) => f.debug_tuple("Note").field(note).finish(),
+        }
+    }
 }
 
 /// A bounded queue into a reactor, for any thread. Its arrivals come out of [`Reactor::poll`](crate::Reactor::poll).
