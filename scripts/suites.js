@@ -1,6 +1,7 @@
 // What `npm test` and its kin run, in order, and how each runner's own words become counts.
-import { copyFileSync, existsSync, readdirSync, renameSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { buildAddon } from './addon.js'
 import { command, root } from './command.js'
 import { runtimeSuites } from './runtimes.js'
 
@@ -65,14 +66,14 @@ export function libtestCounts(text) {
   return counts
 }
 
-async function runCargo() {
+async function runCargo(what = ['--workspace'], where = ['--tests']) {
   const nextest = await command('cargo', ['nextest', '--version'])
   if (nextest.code === 0) {
-    const args = ['nextest', 'run', '--workspace', '--no-fail-fast']
+    const args = ['nextest', 'run', '--no-fail-fast', ...what]
     const result = await command('cargo', args, { timeout: TIMEOUT })
     return outcome(result, nextestCounts(result.output))
   }
-  const args = ['test', '--workspace', '--tests', '--no-fail-fast']
+  const args = ['test', '--no-fail-fast', ...where, ...what]
   const result = await command('cargo', args, { timeout: TIMEOUT })
   return outcome(result, libtestCounts(result.output))
 }
@@ -136,7 +137,7 @@ const suites = [
   check('oxlint', 'oxlint'),
   check('types', 'tsc', '--noEmit'),
   { name: 'generated', run: runGenerated },
-  { name: 'cargo', run: runCargo },
+  { name: 'cargo', run: () => runCargo() },
   { name: 'doc', run: runDocTests },
   check('fuzz', process.execPath, 'scripts/fuzz-frames.js', '--runs', '3000'),
   ava('ava', []),
@@ -170,27 +171,31 @@ async function runEcosystem(onCount) {
 
 const ecosystem = [{ name: 'ecosystem', run: runEcosystem }]
 
-/** Builds the addon that panics where a test wants it, into a file of its own, and runs the tests of that on both wakers. */
-async function runPanics(onCount, env) {
-  onCount('cargo build')
-  const args = ['build', '--release', '--package', 'udsock-node', '--features', 'panics']
-  // A target folder of its own: cargo keeps one file of a cdylib, whatever its features.
-  const folder = join(root, 'target', 'panics')
-  const built = await command('cargo', [...args, '--target-dir', folder], { timeout: TIMEOUT })
-  if (built.code !== 0) return outcome(built, {})
-  const library = process.platform === 'darwin' ? 'libudsock_node.dylib' : 'libudsock_node.so'
-  // Never over a file that a process may have mapped.
-  copyFileSync(join(folder, 'release', library), join(folder, 'udsock.new'))
-  renameSync(join(folder, 'udsock.new'), join(folder, 'udsock.node'))
-  return runAva('ava', ['--config', '__test__/panics/ava.config.js'], { env }, onCount)
-}
+/** With the addon that has this feature, which the tests load by themselves. */
+const featured = (name, feature, env) => ({
+  name,
+  run: async onCount => {
+    onCount('cargo build')
+    const built = await buildAddon(feature)
+    if (built.code !== 0) return outcome(built, {})
+    return runAva('ava', ['--config', `__test__/${feature}/ava.config.js`], { env }, onCount)
+  },
+})
 
-const panics = [
-  { name: 'panics-libuv', run: onCount => runPanics(onCount, {}) },
-  { name: 'panics-doorbell', run: onCount => runPanics(onCount, { UDSOCK_WAKER: 'doorbell' }) },
+/** System calls fail by rule: in the crates alone, then under the package. */
+const faultsTests = ['--package', 'udsock', '--package', 'udsock-reactor']
+const faultsFeatures = ['--features', 'udsock/faults,udsock-reactor/faults', '--test', 'faults']
+const faults = [
+  { name: 'faults-rust', run: () => runCargo([...faultsTests, ...faultsFeatures], []) },
+  featured('faults', 'faults', {}),
 ]
 
-const byName = { default: suites, long, leak, ecosystem, runtimes, panics }
+const panics = [
+  featured('panics', 'panics', {}),
+  featured('panics doorbell', 'panics', { UDSOCK_WAKER: 'doorbell' }),
+]
+
+const byName = { default: suites, long, leak, ecosystem, faults, panics, runtimes }
 
 /** Names for several suites. */
 export const groups = { ...byName, all: Object.values(byName).flat() }

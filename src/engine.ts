@@ -100,7 +100,11 @@ export class Engine {
     this.#ring = new Int32Array(memory)
     this.#scratch = Buffer.allocUnsafeSlow(scratchLength)
     this.#uncaught = uncaught
-    this.reactor = new NativeReactor(this.#turn, new Uint8Array(memory), this.#scratch, wantsDoorbell())
+    try {
+      this.reactor = new NativeReactor(this.#turn, new Uint8Array(memory), this.#scratch, wantsDoorbell())
+    } catch (error) {
+      throw startError(error as Error & { code: string })
+    }
     this.raw = this.reactor.functions() as RawFunctions
     this.#rings = this.reactor.waker === 'doorbell'
     // What was written is on its way also when a callback ends the process.
@@ -339,9 +343,15 @@ function wantsDoorbell(): boolean {
   )
 }
 
+/** Why there is no reactor: the addon says the errno as the error's code. */
+function startError(error: Error & { code: string }): Error {
+  const errno = Number(error.code)
+  return errno > 0 ? systemError(-errno, 'start', undefined, error.message) : error
+}
+
 let own: Engine | undefined
 
-/** This environment's engine, made at first use. Throws ERR_UNSUPPORTED_PLATFORM. */
+/** This environment's engine, made at first use. Throws ERR_UNSUPPORTED_PLATFORM, and a system error when descriptors or memory for it are lacking; a later call tries again. */
 export function engine(): Engine {
   return (own ??= new Engine())
 }

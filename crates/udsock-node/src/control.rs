@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use udsock::{Address, BindOptions, Bound, FileState, SocketFile};
-use udsock_reactor::{Answer, Arrival, Errno, Id, Mailbox, PANICKED, Role, panics};
+use udsock_reactor::{Answer, Arrival, Errno, Id, Mailbox, PANICKED, Refused, Role, panics};
 
 /// Threads for what may block, which is work on files and the waiting for a directory's lock; more work queues. The default,
 /// 512, is a thread for each of many listeners that begin or end at once.
@@ -164,12 +164,14 @@ impl Requests {
         let cancelled = AtomicBool::new(false);
         let claim = Arc::new(Claim { cancelled, unlink_on_close, file: Mutex::new(None) });
         let shared = Arc::clone(&claim);
-        let task = runtime()?.spawn(async move {
+        let runtime = runtime()?;
+        let refused = refused(runtime.clone(), Arc::clone(&mailbox), request, Arc::clone(&claim));
+        let task = runtime.spawn(async move {
             let binding = Arc::clone(&claim);
             let bound = contain_future(async {
                 panics::reach("listening");
                 match tokio::task::spawn_blocking(move || binding.bind(&address, &options)).await {
-                    Ok(outcome) => outcome.map(|fd| Answer::Socket(fd, Role::Listener)).map_err(errno),
+                    Ok(outcome) => outcome.map(|fd| Answer::Listener(fd, refused)).map_err(errno),
                     Err(_) => Err(PANICKED),
                 }
             });
@@ -260,6 +262,21 @@ impl Drop for Requests {
         }
         self.remove_files();
     }
+}
+
+/// For a listener that could not join its reactor: its file goes first, while it is open, and then the failure is told.
+fn refused(runtime: Handle, mailbox: Arc<Mailbox>, request: u32, claim: Arc<Claim>) -> Refused {
+    Box::new(move |socket, errno| {
+        runtime.spawn(async move {
+            let removal = tokio::task::spawn_blocking(move || {
+                claim.remove();
+                drop(socket);
+            });
+            // After a panic the file stays.
+            let _ = removal.await;
+            deliver(&mailbox, Arrival { request, outcome: Err(errno) }).await;
+        });
+    })
 }
 
 /// Tells what becomes of a listener's path, until another listener has it. Rests first, so it can be begun anew at once.

@@ -12,8 +12,11 @@ mod contain;
 mod control;
 mod doorbell;
 mod environment;
+mod fault;
 mod libuv;
 mod memory;
+#[cfg(feature = "faults")]
+pub mod plan;
 mod raw;
 pub mod reactor;
 mod ready;

@@ -9,7 +9,7 @@ use crate::memory::Memory;
 use crate::raw;
 use crate::ready::Ready;
 use napi::bindgen_prelude::{JsValue, Object, Uint8Array, Unknown};
-use napi::{Env, Status, sys};
+use napi::{Env, sys};
 use napi_derive::napi;
 use std::ffi::c_void;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
@@ -26,8 +26,9 @@ pub struct Reactor {
     environment: Rc<Environment>,
 }
 
-fn failed(what: &str, errno: Errno) -> napi::Error {
-    napi::Error::from_reason(format!("udsock: {what} failed: {errno}"))
+/// Its `code` is the errno, in digits.
+fn failed(what: &str, errno: Errno) -> napi::Error<String> {
+    napi::Error::new(errno.raw_os_error().to_string(), format!("{what} failed: {errno}"))
 }
 
 fn io_errno(error: std::io::Error) -> Errno {
@@ -54,18 +55,15 @@ impl Reactor {
         #[napi(ts_arg_type = "Uint8Array")] ring: Unknown<'_>,
         #[napi(ts_arg_type = "Uint8Array")] scratch: Unknown<'_>,
         doorbell: bool,
-    ) -> napi::Result<Reactor> {
+    ) -> napi::Result<Reactor, String> {
         let made = contain(|| {
             panics::reach("new");
             // SAFETY: on the environment's thread, in a call; the engine passes what the signature says.
             unsafe { Reactor::make(env.raw(), ready.raw(), ring.raw(), scratch.raw(), doorbell) }
         });
         made.unwrap_or_else(|_| {
-            env.throw_error(
-                "udsock failed internally in starting; this is a bug, please report it",
-                Some("ERR_INTERNAL"),
-            )?;
-            Err(napi::Error::from_status(Status::PendingException))
+            let reason = "udsock failed internally in starting; this is a bug, please report it";
+            Err(napi::Error::new("ERR_INTERNAL".to_string(), reason))
         })
     }
 
@@ -270,7 +268,7 @@ impl Reactor {
         ring: sys::napi_value,
         scratch: sys::napi_value,
         doorbell: bool,
-    ) -> napi::Result<Reactor> {
+    ) -> napi::Result<Reactor, String> {
         let reactor =
             udsock_reactor::Reactor::new().map_err(|errno| failed("making the poll object", errno))?;
         let requests = Requests::new(reactor.mailbox());

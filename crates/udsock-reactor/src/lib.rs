@@ -13,6 +13,7 @@
 
 mod connection;
 mod event;
+mod fault;
 mod id;
 mod listener;
 mod mailbox;
@@ -25,7 +26,7 @@ mod table;
 pub use event::{Event, EventKind, PANICKED, negative};
 pub use id::Id;
 pub use listener::Gate;
-pub use mailbox::{Answer, Arrival, Mailbox};
+pub use mailbox::{Answer, Arrival, Mailbox, Refused};
 pub use reactor::{Destination, Polled, Reactor, Role};
 pub use rustix::io::Errno;
 pub use rustix::net::Shutdown;

@@ -1,9 +1,10 @@
 //! How other threads hand descriptors to a reactor.
 
-use crate::Role;
+use crate::{Role, fault};
 use mio::Waker;
 use rustix::io::Errno;
 use std::collections::VecDeque;
+use std::fmt;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -16,13 +17,27 @@ pub struct Arrival {
     pub outcome: Result<Answer, Errno>,
 }
 
+/// Takes back a descriptor that could not join the reactor, still open, and why; on the reactor's thread.
+pub type Refused = Box<dyn FnOnce(OwnedFd, Errno) + Send>;
+
 /// What a request brought.
-#[derive(Debug)]
 pub enum Answer {
     /// A descriptor that joins the reactor in this role.
     Socket(OwnedFd, Role),
+    /// A listener. If it cannot join, there is no `Completed` event: the answer is up to whoever takes it back.
+    Listener(OwnedFd, Refused),
     /// A number whose meaning is a matter of the two ends; a request may have any number of them.
     Note(i32),
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Answer::Socket(fd, role) => f.debug_tuple("Socket").field(fd).field(role).finish(),
+            Answer::Listener(fd, _) => f.debug_tuple("Listener").field(fd).finish_non_exhaustive(),
+            Answer::Note(note) => f.debug_tuple("Note").field(note).finish(),
+        }
+    }
 }
 
 /// A bounded queue into a reactor, for any thread. Its arrivals come out of [`Reactor::poll`](crate::Reactor::poll).
@@ -50,18 +65,18 @@ impl Mailbox {
     ///
     /// # Errors
     ///
-    /// Gives the arrival back when [`CAPACITY`](Mailbox::CAPACITY) arrivals wait already.
+    /// Gives the arrival back when [`CAPACITY`](Mailbox::CAPACITY) arrivals wait already, or when the owner cannot be woken.
     pub fn deliver(&self, arrival: Arrival) -> Result<(), Arrival> {
         let mut queue = self.lock();
         let Some(waiting) = queue.as_mut() else { return Ok(()) };
         if waiting.len() >= Mailbox::CAPACITY {
             return Err(arrival);
         }
-        waiting.push_back(arrival);
-        if waiting.len() == 1 {
-            // It fails only if the counter would overflow, and then it is set: the owner is awake already.
-            let _ = self.waker.wake();
+        // Before it is in: what nobody was woken for must not look as if somebody had been.
+        if waiting.is_empty() && fault::call("wake", || self.waker.wake()).is_err() {
+            return Err(arrival);
         }
+        waiting.push_back(arrival);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use crate::connection::{Connection, READ_SIZE, SMALLEST_READ};
 use crate::event::{PANICKED, Ring, negative};
+use crate::fault;
 use crate::listener::{Gate, Listener, is_shortage};
 use crate::streak::Streak;
 use crate::table::Table;
@@ -126,8 +127,8 @@ impl Reactor {
     ///
     /// EMFILE, ENFILE or ENOMEM, when the poll object or its waker cannot be had.
     pub fn new() -> Result<Reactor, Errno> {
-        let poll = Poll::new().map_err(errno)?;
-        let waker = Waker::new(poll.registry(), Id::MAILBOX).map_err(errno)?;
+        let poll = fault::call("epoll_create", Poll::new).map_err(errno)?;
+        let waker = fault::call("eventfd", || Waker::new(poll.registry(), Id::MAILBOX)).map_err(errno)?;
         Ok(Reactor {
             poll,
             reports: Events::with_capacity(POLL_EVENTS),
@@ -156,6 +157,7 @@ impl Reactor {
     ///
     /// EMFILE when the table is full, ENOMEM or ENOSPC when the kernel cannot watch one more. The descriptor is closed then.
     pub fn add(&mut self, fd: OwnedFd, role: Role) -> Result<Id, Errno> {
+        self.register(fd.as_fd())?;
         self.insert(match role {
             Role::Connection => {
                 stream::prepare(fd.as_fd())?;
@@ -167,15 +169,16 @@ impl Reactor {
         })
     }
 
+    /// What has been registered.
     fn insert(&mut self, socket: Socket) -> Result<Id, Errno> {
-        self.register(socket.fd())?;
         self.sockets.insert(socket).ok_or(Errno::MFILE)
     }
 
     /// Watches what is to be inserted next.
     fn register(&self, fd: BorrowedFd<'_>) -> Result<(), Errno> {
         let id = self.sockets.vacancy().ok_or(Errno::MFILE)?;
-        self.poll.registry().register(&mut SourceFd(&fd.as_raw_fd()), id.token(), READ).map_err(errno)
+        let (fd, registry) = (fd.as_raw_fd(), self.poll.registry());
+        fault::call("epoll_ctl", || registry.register(&mut SourceFd(&fd), id.token(), READ)).map_err(errno)
     }
 
     /// A socket's descriptor, for questions to the kernel.
@@ -255,7 +258,9 @@ impl Reactor {
     pub fn write(&mut self, id: Id, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
         let connection = self.connection(id)?;
         let sent = connection.write(slices);
-        if connection.wants_write && !connection.watches_write {
+        // Watched already, and yet nothing was taken: room was there, so the kernel has none to report.
+        let in_vain = matches!(sent, Ok(0) | Err(Errno::AGAIN));
+        if connection.wants_write && (in_vain || !connection.watches_write) {
             connection.watches_write = true;
             let fd = connection.fd.as_raw_fd();
             self.watch(fd, id, READ | Interest::WRITABLE)?;
@@ -265,7 +270,9 @@ impl Reactor {
 
     /// Writable is watched only while somebody waits for it: AF_UNIX reports it each time the peer reads.
     fn watch(&self, fd: RawFd, id: Id, interest: Interest) -> Result<(), Errno> {
-        self.poll.registry().reregister(&mut SourceFd(&fd), id.token(), interest).map_err(errno)
+        let registry = self.poll.registry();
+        fault::call("epoll_ctl", || registry.reregister(&mut SourceFd(&fd), id.token(), interest))
+            .map_err(errno)
     }
 
     /// Ends a direction, or both, of a connection. Ending the read side throws away what the kernel holds unread.
@@ -302,7 +309,16 @@ impl Reactor {
     pub fn accept(&mut self, id: Id) -> Result<Id, Errno> {
         let accepted = match self.listener(id)?.accept() {
             Ok(fd) => self.admit(id, fd),
-            Err(errno) => Err(errno),
+            Err(errno) => {
+                if fault::owes_readiness() {
+                    let fd = self.fd(id)?.as_raw_fd();
+                    self.poll
+                        .registry()
+                        .reregister(&mut SourceFd(&fd), id.token(), READ)
+                        .map_err(self::errno)?;
+                }
+                Err(errno)
+            }
         };
         if self.listener(id)?.paused_for().is_some() && !self.paused.contains(&id) {
             self.paused.push(id);
@@ -328,7 +344,7 @@ impl Reactor {
             return Err(errno);
         }
         self.listener(id)?.end_shortage();
-        self.sockets.insert(Socket::Connection(Connection::new(fd, refuses_rights))).ok_or(Errno::MFILE)
+        self.insert(Socket::Connection(Connection::new(fd, refuses_rights)))
     }
 
     /// Has every connection of a listener pass `gate` before [`accept`](Reactor::accept) hands it out.
@@ -467,7 +483,9 @@ impl Reactor {
     /// What the kernel reports. At most one event a report, so the ring has room for all. Listeners come first, before
     /// anything that can make somebody stop waiting for a connection.
     fn collect_reports(&mut self, ring: &mut Ring<'_>) -> Result<(), Errno> {
-        match self.poll.poll(&mut self.reports, Some(Duration::ZERO)).map_err(errno) {
+        match fault::call("epoll_wait", || self.poll.poll(&mut self.reports, Some(Duration::ZERO)))
+            .map_err(errno)
+        {
             Ok(()) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),
         }
@@ -585,12 +603,14 @@ impl Reactor {
                     ring.push(request, EventKind::Note, note, 0);
                     continue;
                 }
-                // Whatever becomes of it, the request is answered.
-                Ok(Answer::Socket(fd, role)) => catch_unwind(AssertUnwindSafe(|| {
-                    panics::reach("mail");
-                    self.add(fd, role)
-                }))
-                .unwrap_or(Err(PANICKED)),
+                Ok(Answer::Socket(fd, role)) => contained(|| self.add(fd, role)),
+                Ok(Answer::Listener(fd, refused)) => match contained(|| self.register(fd.as_fd())) {
+                    Ok(()) => self.insert(Socket::Listener(Listener::new(fd))),
+                    Err(errno) => {
+                        refused(fd, errno);
+                        continue;
+                    }
+                },
                 Err(errno) => Err(errno),
             };
             match added {
@@ -661,6 +681,19 @@ impl AsFd for Reactor {
     }
 }
 
+/// Whatever becomes of the work, its request is answered.
+fn contained<T>(work: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+    catch_unwind(AssertUnwindSafe(|| {
+        panics::reach("mail");
+        work()
+    }))
+    .unwrap_or(Err(PANICKED))
+}
+
+/// Of the poll object. Its EAGAIN would be taken for a socket's, which says that readiness follows.
 fn errno(error: std::io::Error) -> Errno {
-    Errno::from_io_error(&error).unwrap_or(Errno::IO)
+    match Errno::from_io_error(&error) {
+        Some(Errno::AGAIN) => Errno::NOBUFS,
+        errno => errno.unwrap_or(Errno::IO),
+    }
 }
