@@ -75,7 +75,8 @@ async function makeProject() {
   // What the tests take from inside the package is the installed one's; what is of this repository alone stays here.
   symlinkSync(join('node_modules', 'udsock', 'dist'), join(project, 'dist'))
   rmSync(join(project, '__test__', 'publish.spec.ts'))
-  for (const folder of ['long', 'ecosystem', 'faults']) rmSync(join(project, '__test__', folder), { recursive: true })
+  for (const folder of ['long', 'ecosystem', 'faults'])
+    rmSync(join(project, '__test__', folder), { recursive: true })
   // Deno takes its configuration from beside the program that it is given.
   cpSync(join(root, 'scripts', 'ava.js'), join(project, 'ava.js'))
   writeFileSync(join(project, 'index.js'), "export * from 'udsock'\n")

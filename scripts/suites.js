@@ -179,7 +179,10 @@ async function runFaults(onCount) {
   return runAva('ava', ['--config', '__test__/faults/ava.config.js'], {}, onCount)
 }
 
+const lintFaults = ['clippy', '--workspace', '--all-targets', '--features', 'udsock-node/faults', '--quiet']
+
 const faults = [
+  check('faults-lint', 'cargo', ...lintFaults, '--', '-D', 'warnings'),
   { name: 'faults-rust', run: () => runCargo([...faultsTests, ...faultsFeatures], []) },
   { name: 'faults', run: runFaults },
 ]
@@ -191,6 +194,7 @@ export const groups = {
   default: suites,
   long,
   ecosystem,
+  injected: faults,
   runtimes,
   all: [...suites, ...long, ...ecosystem, ...faults, ...runtimes],
 }
