@@ -185,7 +185,9 @@ const featured = (name, feature, env) => ({
 /** System calls fail by rule: in the crates alone, then under the package. */
 const faultsTests = ['--package', 'udsock', '--package', 'udsock-reactor']
 const faultsFeatures = ['--features', 'udsock/faults,udsock-reactor/faults', '--test', 'faults']
+const lintFaults = ['clippy', '--workspace', '--all-targets', '--features', 'udsock-node/faults', '--quiet']
 const faults = [
+  check('faults-lint', 'cargo', ...lintFaults, '--', '-D', 'warnings'),
   { name: 'faults-rust', run: () => runCargo([...faultsTests, ...faultsFeatures], []) },
   featured('faults', 'faults', {}),
 ]

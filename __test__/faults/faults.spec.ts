@@ -8,25 +8,12 @@ const addon = fileURLToPath(new URL('../../target/faults/udsock.node', import.me
 
 /** Errors that a system call may fail with: those that it never has on Linux, too. */
 const errors = ['EINTR', 'EAGAIN', 'ENOBUFS', 'ENOMEM', 'EMFILE', 'ENFILE', 'ECONNRESET', 'EPIPE']
-const moving = ['recv', 'send']
+const moving: ReadonlySet<string> = new Set(['recv', 'send'])
 /** Every site that traffic comes by; see the crate udsock-faults. */
-const sites = [
-  ...moving,
-  ...['accept', 'epoll_ctl', 'epoll_wait', 'wake', 'poll', 'shutdown', 'connect', 'socket', 'probe'],
-  ...[
-    'getsockopt',
-    'setsockopt',
-    'getpeername',
-    'bind',
-    'listen',
-    'lstat',
-    'open',
-    'fstat',
-    'chmod',
-    'fchmod',
-  ],
-  ...['flock', 'rename', 'unlink'],
-]
+const sites = (
+  'recv send accept epoll_ctl epoll_wait wake poll shutdown connect socket probe getsockopt setsockopt getpeername ' +
+  'bind listen lstat open fstat chmod fchmod flock rename unlink'
+).split(' ')
 const wakers = ['libuv', 'doorbell'] as const
 
 /** What a program says of one kind of fault. */
@@ -80,7 +67,7 @@ function check(t: ExecutionContext, site: string, cell: Cell, what: string): voi
 for (const waker of wakers)
   for (const site of sites)
     test.serial(`${site} on ${waker}: bytes exact or an error, in time, and nothing left`, async t => {
-      const kinds = moving.includes(site) ? [...errors, 'short', 'zero'] : errors
+      const kinds = moving.has(site) ? [...errors, 'short', 'zero'] : errors
       // What comes at once, and what comes in between. Without a second look nobody knows whose a file is.
       const rule = site === 'lstat' ? `${site}:KIND:every=7` : `${site}:KIND:times=2,${site}:KIND:every=7`
       const cells = await run<Cell>(t, waker, 'matrix.js', [site, kinds.join(), rule, '7'])

@@ -18,9 +18,14 @@ const rules = [
   ...['EINTR', 'EAGAIN', 'short', 'zero'].map(kind => `send:${kind}:p=0.002`),
   ...['recv:ECONNRESET', 'send:EPIPE'].map(rule => `${rule}:p=0.001`),
   ...['EINTR', 'EMFILE', 'ENOBUFS'].map(kind => `accept:${kind}:p=0.003`),
-  ...['connect:EAGAIN', 'connect:EINTR', 'socket:EMFILE', 'epoll_ctl:ENOMEM', 'wake:EAGAIN', 'epoll_wait:EINTR'].map(
-    rule => `${rule}:p=0.01`,
-  ),
+  ...[
+    'connect:EAGAIN',
+    'connect:EINTR',
+    'socket:EMFILE',
+    'epoll_ctl:ENOMEM',
+    'wake:EAGAIN',
+    'epoll_wait:EINTR',
+  ].map(rule => `${rule}:p=0.01`),
 ].join()
 
 const totals = { rounds: 0, exact: 0, errors: 0, cut: 0, calls: 0, faults: 0, uncaught: 0, broken: [] }

@@ -72,7 +72,8 @@ fn carry_between(bench: &mut Bench, from: Id, to: Id, bytes: &[u8]) -> Result<Ve
             }
         }
         let polled = bench.reactor.poll(&mut bench.ring, &mut bench.scratch)?;
-        for event in bench.ring[..polled.events].to_vec() {
+        for index in 0..polled.events {
+            let event = bench.ring[index];
             match event.kind {
                 EventKind::Writable if event.subject == from.slot() => blocked = false,
                 EventKind::Data => received.extend_from_slice(bench.data(event)),
@@ -220,7 +221,7 @@ fn an_arrival_for_which_nobody_is_woken_comes_back() {
     for (kind, _) in ERRORS {
         set(&format!("wake:{kind}:times=1"));
         let back = mailbox.deliver(Arrival { request: 1, outcome: Ok(Answer::Note(5)) });
-        let arrival = back.err().expect(kind);
+        let arrival = back.expect_err(kind);
         assert!(mailbox.deliver(arrival).is_ok());
         let (events, _) = bench.poll();
         let notes: Vec<_> = events.iter().map(|event| (event.kind, event.value)).collect();
