@@ -127,8 +127,8 @@ for (const [place, pathOf] of Object.entries(sharedPlaces))
       await closesBoth(t, made)
     })
 
-    // Node's JSStreamSocket asserts when a session takes its leave while the half-close of its stream is in progress, as that
-    // of `udsock/net` is for a turn: the peer's last bytes and its end in one turn can bring that about.
+    // TODO: with this client Node 20's JSStreamSocket has failed an assertion under load, which ends the process: the session
+    // wrote after the peer's end, while the half-close was in progress. The same over a plain Duplex around node:net did not.
     if (end[0] === 'udsock/net') continue
 
     test(`goaway ends a session behind the last of its streams ${title}`, async t => {
