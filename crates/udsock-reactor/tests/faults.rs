@@ -78,7 +78,7 @@ fn carry_between(bench: &mut Bench, from: Id, to: Id, bytes: &[u8]) -> Result<Ve
                 EventKind::Writable if event.subject == from.slot() => blocked = false,
                 EventKind::Data => received.extend_from_slice(bench.data(event)),
                 EventKind::End => ended = true,
-                EventKind::Error => return Err(Errno::from_raw_os_error(event.value)),
+                EventKind::Error => return Err(Errno::from_raw_os_error(-event.value)),
                 EventKind::Bulk => {
                     let mut memory = vec![0; 64 << 10];
                     match bench.reactor.read(to, &mut memory) {
