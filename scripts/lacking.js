@@ -127,7 +127,7 @@ export const lacking = [
     'deno',
     'http-agent',
     'its node:http keeps no connection for later that an agent was given, nor reuses it',
-    'new Agent(*) sends 50 requests over one connection to a *',
+    'new Agent* sends 50 requests over one connection to a *',
     'maxSockets makes requests wait for one another',
     "a request's own socketPath goes before the agent's, and each path has its own pool",
   ),
