@@ -46,21 +46,23 @@ export async function ourListener(t, path, take) {
   return accepted
 }
 
-/** The same by node:net. */
-export async function netListener(t, path, take) {
+/** The same by a server of node:net's kind. */
+export const listenerBy = createServer => async (t, path, take) => {
   const accepted = []
-  const server = createNetServer(socket => {
+  const server = createServer(socket => {
     accepted.push(socket)
     take(socket)
   })
   server.listen(asText(path))
   await once(server, 'listening')
-  t.teardown(async () => {
+  t.teardown(() => {
     server.close()
     for (const socket of accepted) socket.destroy()
   })
   return accepted
 }
+
+export const netListener = listenerBy(createNetServer)
 
 export const listeners = { 'our listener': ourListener, "node:net's server": netListener }
 

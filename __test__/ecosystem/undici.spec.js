@@ -1,12 +1,15 @@
 import { randomBytes } from 'node:crypto'
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import { Agent, Client, fetch, Pool, request } from 'undici'
 import { undiciConnector } from '../../http.js'
 import { cert, key } from '../certificate.ts'
-import { eventually } from '../helpers.ts'
-import { leavesNoDescriptors } from '../socket-helpers.ts'
+import { directory, eventually } from '../helpers.ts'
+import { leavesNoDescriptors, start as startProgram } from '../socket-helpers.ts'
 import { listeners, MiB, once, ourListener, sha256, sharedPlaces, asText, netListener } from './helpers.js'
 
 leavesNoDescriptors(test)
@@ -219,4 +222,29 @@ test('an upgrade through a Client hands the connection over', async t => {
   await once(socket, 'close')
   t.is(sha256(Buffer.concat(chunks)), sha256(sent))
   await allClosed(accepted)
+})
+
+test("the README's example of udsock/http runs", async t => {
+  t.timeout(60_000)
+  const root = new URL('../..', import.meta.url)
+  const blocks = readFileSync(new URL('README.md', root), 'utf8').matchAll(/```ts\n(.*?)```/gs)
+  const example = [...blocks].map(match => match[1]).find(text => text.includes("from 'udsock/http'"))
+  const home = directory(t)
+  const path = join(home, 'app.sock')
+  const server = createServer((incoming, response) => response.end(`served ${incoming.url}\n`))
+  await ourListener(t, path, socket => server.emit('connection', socket))
+  mkdirSync(join(home, 'node_modules'))
+  symlinkSync(fileURLToPath(root), join(home, 'node_modules', 'udsock'))
+  symlinkSync(
+    fileURLToPath(new URL('node_modules/undici', import.meta.url)),
+    join(home, 'node_modules', 'undici'),
+  )
+  const program =
+    example.replaceAll('/run/app.sock', path) + '\nprocess.stdout.write(await response.text())\n'
+  writeFileSync(join(home, 'example.mjs'), program)
+  const { code, output, errors } = await startProgram(t, process.execPath, [join(home, 'example.mjs')])
+    .outcome
+  t.is(errors, '')
+  t.is(output, 'served /\nserved /\n')
+  t.is(code, 0)
 })
