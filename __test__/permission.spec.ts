@@ -70,17 +70,27 @@ test('who may not write there neither listens nor connects, and no system call f
   t.deepEqual(readdirSync(home), [])
 })
 
+const root = new URL('../', import.meta.url).pathname
+// The package may be a link to elsewhere, and the loader reads /usr/bin/ldd.
+const readsElsewhere = [`--allow-fs-read=${root}*`, '--allow-fs-read=/usr/*']
+
 test('who may not read there listens, and does not connect', async t => {
   const home = directory(t)
-  const root = new URL('../', import.meta.url).pathname
-  // The package may be a link to elsewhere, and the loader reads /usr/bin/ldd.
-  const flags = [`--allow-fs-read=${root}*`, '--allow-fs-read=/usr/*', `--allow-fs-write=${home}/`, ...net]
+  const flags = [...readsElsewhere, `--allow-fs-write=${home}/`, ...net]
   const [outcomes] = await permitted(t, flags, ['error', home])
   const { udsock, net: drop } = refused(home, 'FileSystemWrite', 'FileSystemRead')
   t.deepEqual(outcomes, {
     udsock: { listen: 'done', connect: udsock.connect },
     net: { listen: 'done', connect: drop.connect },
   })
+})
+
+test('readableAll, which looks at the file, is refused to who may not read there, before anything is made', async t => {
+  const home = directory(t)
+  const flags = [...readsElsewhere, `--allow-fs-write=${home}/`, ...net]
+  const [outcomes] = await permitted(t, flags, ['readableAll', home])
+  t.deepEqual(outcomes?.net, refused(home, 'FileSystemRead').net)
+  t.false(readdirSync(home).includes('b'))
 })
 
 test('a path that only begins like one that is allowed is refused', async t => {

@@ -40,6 +40,11 @@ export function mayListen(address: Uint8Array, display: string, takesOver = fals
   if (hasNet) ask('listen', display, 'net')
 }
 
+/** May who listens change the mode of the file, which takes leave to read what it is? */
+export function mayWiden(display: string): void {
+  if (permission !== undefined) ask('listen', display, 'fs.read', resolve(display))
+}
+
 /** The same for a connection, which takes leave to read and to write the file. */
 export function mayConnect(address: Uint8Array, display: string): void {
   if (permission === undefined) return

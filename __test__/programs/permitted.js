@@ -1,9 +1,11 @@
 // Listens and connects at each path that the arguments give, `@name` for an abstract one; prints what came of it by which
-// interface, in JSON. It is started under Node's permission model.
+// interface, in JSON; `readableAll` is an option of the second. It is started under Node's permission model.
 import { abstractName, connect, isSupported, listen } from '../../index.js'
 import net from '../../net.js'
 
-const [onExisting, ...names] = process.argv.slice(2)
+const [how, ...names] = process.argv.slice(2)
+const readableAll = how === 'readableAll'
+const onExisting = readableAll ? 'error' : how
 
 const told = error => {
   const { code, permission, resource, syscall, message } = error
@@ -25,7 +27,9 @@ async function drop(path) {
   const outcome = { listen: 'done', connect: 'done' }
   const server = net.createServer()
   try {
-    await new Promise((resolve, reject) => server.once('error', reject).listen(path, resolve))
+    await new Promise((resolve, reject) =>
+      server.once('error', reject).listen({ path, readableAll }, resolve),
+    )
   } catch (error) {
     outcome.listen = told(error)
   }

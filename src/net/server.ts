@@ -9,7 +9,7 @@ import { Connection, type KeptOptions } from '../connection.js'
 import { type Endpoint, type Engine, engine, Kind } from '../engine.js'
 import { invalidType, invalidValue } from '../errors.js'
 import { isShortage } from '../overload.js'
-import { mayListen } from '../permission.js'
+import { mayListen, mayWiden } from '../permission.js'
 import { validateSignal } from '../validate.js'
 import {
   addressOf,
@@ -146,6 +146,7 @@ class PathServer extends EventEmitter<ServerEvents> implements Endpoint, AsyncDi
     const widening = (readableAll === true ? 0o444 : 0) | (writableAll === true ? 0o222 : 0)
     const isListening = this.#start(own => {
       mayListen(address, path)
+      if (widening !== 0) mayWiden(path)
       return own.reactor.listenNow(address, backlog)
     }, path)
     // Node widens the file's mode when it is there, too.
