@@ -9,7 +9,10 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
-/** The environment's reactor. Numbers below 0 are negative errnos throughout; the engine makes errors of them. */
+/**
+ * The environment's reactor. Numbers below 0 are negative errnos throughout, and `i32::MIN` is a panic; the engine makes
+ * errors of them.
+ */
 export declare class Reactor {
   /**
    * `ready` is called without arguments when there is something to poll for. `ring` holds 16 bytes for answers and 16
@@ -60,7 +63,7 @@ export declare class Reactor {
   allow(id: number, uids: Array<number>, gids: Array<number>): number
   /** Gives up a request, or forgets one that was answered. */
   forget(request: number): number
-  /** Would accept find a connection now? Takes nothing. */
+  /** Would accept find a connection now, or fail? Takes nothing. */
   isAcceptable(id: number): boolean
   /** Milliseconds until a listener tries again after a shortage, rounded up; 0 when it does not pause. */
   pausedFor(id: number): number

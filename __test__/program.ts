@@ -23,8 +23,9 @@ export class Program {
   #over = false
   #read = 0
 
-  constructor(t: ExecutionContext, file: string, args: readonly string[]) {
-    const child = (this.#child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'] }))
+  constructor(t: ExecutionContext, file: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+    const stdio: ['pipe', 'pipe', 'pipe'] = ['pipe', 'pipe', 'pipe']
+    const child = (this.#child = spawn(file, args, { stdio, env: { ...process.env, ...env } }))
     this.stdin = child.stdin
     child.stdin.on('error', () => {})
     const errors: Buffer[] = []
@@ -83,6 +84,22 @@ export function start(t: ExecutionContext, name: string, args: readonly string[]
 /** One of `programs/` in another language. */
 export function startFile(t: ExecutionContext, file: string, name: string, args: readonly string[]) {
   return new Program(t, file, [`${programs}${name}`, ...args])
+}
+
+/** The environment that chooses a waker: where a test runs on both by itself. */
+export const wakers = { uv: { UDSOCK_WAKER: 'uv' }, doorbell: { UDSOCK_WAKER: 'doorbell' } } as const
+export type Waker = keyof typeof wakers
+
+/** As `start`, with that waker, and not more than so many descriptors. */
+export function startOn(
+  t: ExecutionContext,
+  waker: Waker,
+  name: string,
+  args: readonly string[] = [],
+  descriptors = 1024,
+) {
+  const shell = ['-c', `ulimit -n ${descriptors}; exec "$@"`, 'sh', process.execPath, `${programs}${name}`]
+  return new Program(t, '/bin/sh', [...shell, ...args], wakers[waker])
 }
 
 /** As `start`, behind a shell's preparations: they end with `exec "$@"`. */

@@ -117,6 +117,31 @@ export const lacking = [
     'a terminated worker leaves about one descriptor',
     '100 workers, terminated in full traffic, leave no descriptor, no thread and no open connection',
   ),
+  ...on(
+    'bun',
+    'http-agent',
+    'its node:https takes no connection from elsewhere',
+    'an HttpsAgent talks TLS to a *, over one connection',
+  ),
+  ...on(
+    'deno',
+    'http-agent',
+    'its node:http keeps no connection for later that an agent was given, nor reuses it',
+    'new Agent* sends 50 requests over one connection to a *',
+    'maxSockets makes requests wait for one another',
+    "a request's own socketPath goes before the agent's, and each path has its own pool",
+  ),
+  ...on(
+    'deno',
+    'http-agent',
+    'its node:tls takes no connection but its own',
+    'an HttpsAgent talks TLS to a *, over one connection',
+  ),
+  {
+    runtimes: ['bun', 'deno'],
+    spec: 'permission',
+    reason: "it has not Node's permission model",
+  },
   {
     runtimes: ['deno'],
     spec: 'net/process',

@@ -1,6 +1,7 @@
 // What `npm test` and its kin run, in order, and how each runner's own words become counts.
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { buildAddon } from './addon.js'
 import { asanSuite } from './asan.js'
 import { command, root } from './command.js'
 import { runtimeSuites } from './runtimes.js'
@@ -66,14 +67,14 @@ export function libtestCounts(text) {
   return counts
 }
 
-async function runCargo() {
+async function runCargo(what = ['--workspace'], where = ['--tests']) {
   const nextest = await command('cargo', ['nextest', '--version'])
   if (nextest.code === 0) {
-    const args = ['nextest', 'run', '--workspace', '--no-fail-fast']
+    const args = ['nextest', 'run', '--no-fail-fast', ...what]
     const result = await command('cargo', args, { timeout: TIMEOUT })
     return outcome(result, nextestCounts(result.output))
   }
-  const args = ['test', '--workspace', '--tests', '--no-fail-fast']
+  const args = ['test', '--no-fail-fast', ...where, ...what]
   const result = await command('cargo', args, { timeout: TIMEOUT })
   return outcome(result, libtestCounts(result.output))
 }
@@ -149,7 +150,7 @@ const suites = [
   check('oxlint', 'oxlint'),
   check('types', 'tsc', '--noEmit'),
   { name: 'generated', run: runGenerated },
-  { name: 'cargo', run: runCargo },
+  { name: 'cargo', run: () => runCargo() },
   { name: 'doc', run: runDocTests },
   { name: 'deny', run: runDeny },
   check('fuzz', process.execPath, 'scripts/fuzz-frames.js', '--runs', '3000'),
@@ -184,6 +185,32 @@ async function runEcosystem(onCount) {
 
 const ecosystem = [{ name: 'ecosystem', run: runEcosystem }]
 
+/** With the addon that has this feature, which the tests load by themselves. */
+const featured = (name, feature, env) => ({
+  name,
+  run: async onCount => {
+    onCount('cargo build')
+    const built = await buildAddon(feature)
+    if (built.code !== 0) return outcome(built, {})
+    return runAva('ava', ['--config', `__test__/${feature}/ava.config.js`], { env }, onCount)
+  },
+})
+
+/** System calls fail by rule: in the crates alone, then under the package. */
+const faultsTests = ['--package', 'udsock', '--package', 'udsock-reactor']
+const faultsFeatures = ['--features', 'udsock/faults,udsock-reactor/faults', '--test', 'faults']
+const lintFaults = ['clippy', '--workspace', '--all-targets', '--features', 'udsock-node/faults', '--quiet']
+const faults = [
+  check('faults-lint', 'cargo', ...lintFaults, '--', '-D', 'warnings'),
+  { name: 'faults-rust', run: () => runCargo([...faultsTests, ...faultsFeatures], []) },
+  featured('faults', 'faults', {}),
+]
+
+const panics = [
+  featured('panics', 'panics', {}),
+  featured('panics doorbell', 'panics', { UDSOCK_WAKER: 'doorbell' }),
+]
+
 /** What threads share, in every order in which they can meet. The flag goes to all crates, so they have a folder of their own. */
 async function runLoom() {
   const args = ['test', '--package', 'udsock-reactor', '--lib', '--target-dir', 'target/loom', 'models']
@@ -194,7 +221,7 @@ async function runLoom() {
 const loom = [{ name: 'loom', run: runLoom }]
 const asan = [asanSuite(runAva)]
 
-const byName = { default: suites, long, leak, ecosystem, runtimes, asan, loom }
+const byName = { default: suites, long, leak, ecosystem, faults, panics, loom, asan, runtimes }
 
 /** Names for several suites. */
 export const groups = { ...byName, all: Object.values(byName).flat() }

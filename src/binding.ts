@@ -4,7 +4,7 @@ import { unsupportedPlatform } from './errors.js'
 type Native = typeof import('../binding.js')
 export type Reactor = InstanceType<Native['Reactor']>
 
-/** The functions that bypass the macros. Each returns a count or an id from 0 up, or a negative errno. */
+/** The functions that bypass the macros. Each returns a count or an id from 0 up, or a negative errno; INTERNAL after a panic. */
 export interface RawFunctions {
   /** Fills the ring, asking for so long while there is nothing; how many events, `MORE` added when another poll is due before sleeping. */
   poll(microseconds: number): number
@@ -26,8 +26,6 @@ export interface RawFunctions {
   close(id: number): number
 }
 
-/** What `write` and its like return when Rust panicked; no errno is that low. */
-export const INTERNAL = -(2 ** 31)
 export const MORE = 2 ** 30
 
 let native: Native | undefined

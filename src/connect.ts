@@ -5,6 +5,7 @@ import { abortError, peerRefused, systemError } from './errors.js'
 import { expectedUids } from './identity.js'
 import { type OnRead, validateOnRead } from './inbox.js'
 import { keepPath, resolvePath, type UnixSocketPath } from './path.js'
+import { mayConnect } from './permission.js'
 import { Connection, socketOptions, type SocketOptions } from './connection.js'
 import { UnixSocket } from './socket.js'
 import { validateMilliseconds, validateSignal } from './validate.js'
@@ -38,8 +39,9 @@ const backlogFull = -constants.errno.EAGAIN
  * keeps the process alive.
  *
  * Rejects with a system error (`code`, `errno`, `syscall` 'connect', `address`): ENOENT, ECONNREFUSED (nobody listens),
- * EACCES, EPROTOTYPE (not a stream socket), ETIMEDOUT; with ERR_PEER_REFUSED; with an AbortError; with ERR_INVALID_ARG_TYPE,
- * ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE before any system call; with ERR_UNSUPPORTED_PLATFORM.
+ * EACCES, EPROTOTYPE (not a stream socket), ETIMEDOUT; with ERR_PEER_REFUSED; with an AbortError; before any system call with
+ * ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE, and ERR_ACCESS_DENIED (`permission`, `resource`) where Node's
+ * permission model forbids it; with ERR_UNSUPPORTED_PLATFORM.
  */
 export async function connect(path: UnixSocketPath, options?: ConnectOptions): Promise<UnixSocket> {
   const own = engine()
@@ -51,6 +53,7 @@ export async function connect(path: UnixSocketPath, options?: ConnectOptions): P
   validateSignal(signal)
   validateMilliseconds('options.timeout', timeout)
   if (signal?.aborted === true) throw abortError(signal)
+  mayConnect(bytes, display)
 
   const remotePath = keepPath(path)
   const resource = new AsyncResource('UnixSocket')

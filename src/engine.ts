@@ -1,6 +1,6 @@
 import { BusyPolling } from './busy-polling.js'
-import { binding, INTERNAL, MORE, type RawFunctions, type Reactor } from './binding.js'
-import { internalError, systemError } from './errors.js'
+import { binding, MORE, type RawFunctions, type Reactor } from './binding.js'
+import { INTERNAL, systemError } from './errors.js'
 
 /** The kinds of events that the ring holds: EventKind of the crate udsock-reactor. */
 export const Kind = {
@@ -23,7 +23,7 @@ export const Note = {
 
 /** What stands behind an id: a socket or a listener. */
 export interface Endpoint {
-  /** `value`: bytes for data, the errno for an error. `offset`: where the data is in the scratch memory. */
+  /** `value`: bytes for data, the negative errno for an error. `offset`: where the data is in the scratch memory. */
   onEvent(kind: number, value: number, offset: number): void
 }
 
@@ -100,7 +100,11 @@ export class Engine {
     this.#ring = new Int32Array(memory)
     this.#scratch = Buffer.allocUnsafeSlow(scratchLength)
     this.#uncaught = uncaught
-    this.reactor = new NativeReactor(this.#turn, new Uint8Array(memory), this.#scratch, wantsDoorbell())
+    try {
+      this.reactor = new NativeReactor(this.#turn, new Uint8Array(memory), this.#scratch, wantsDoorbell())
+    } catch (error) {
+      throw startError(error as Error & { code: string })
+    }
     this.raw = this.reactor.functions() as RawFunctions
     this.#rings = this.reactor.waker === 'doorbell'
     // What was written is on its way also when a callback ends the process.
@@ -119,7 +123,10 @@ export class Engine {
   /** Closes the id's descriptor; no event of it is delivered any more. */
   close(id: number): void {
     this.#endpoints[id % slots] = undefined
-    if (this.raw.close(id) === 1) this.soon()
+    let answer = this.raw.close(id)
+    // Nobody else will close it.
+    if (answer === INTERNAL) answer = this.raw.close(id)
+    if (answer === 1) this.soon()
   }
 
   /** Flushes `writer` at the end of the turn, or outside one with the microtasks. */
@@ -264,14 +271,16 @@ export class Engine {
    * takes the next ring before it runs them, and two turns would be one to promises.
    */
   readonly #rearm = (): void => {
-    if (this.#rings && !this.#busyPolling.isAwake) this.raw.arm()
+    // A doorbell that is not armed never rings again.
+    if (this.#rings && !this.#busyPolling.isAwake && this.raw.arm() === INTERNAL) this.soon()
   }
 
   #pull(isFirst: boolean, microseconds: number): boolean {
     this.#again = false
     const polled = this.raw.poll(microseconds)
     if (polled < 0) {
-      this.#uncaught(polled === INTERNAL ? internalError('poll') : systemError(polled, 'poll'))
+      if (polled === INTERNAL) this.#failAll()
+      else this.#uncaught(systemError(polled, 'poll'))
       return false
     }
     const ring = this.#ring
@@ -286,6 +295,17 @@ export class Engine {
       }
     }
     return polled >= MORE || this.#again
+  }
+
+  /** The reactor has lost events, and nobody knows whose: who goes on waiting might wait for ever. */
+  #failAll(): void {
+    for (const endpoint of this.#endpoints.slice()) {
+      try {
+        endpoint?.onEvent(Kind.error, INTERNAL, 0)
+      } catch (error) {
+        this.#uncaught(error)
+      }
+    }
   }
 
   #dispatch(subject: number, kind: number, value: number, detail: number): void {
@@ -323,9 +343,15 @@ function wantsDoorbell(): boolean {
   )
 }
 
+/** Why there is no reactor: the addon says the errno as the error's code. */
+function startError(error: Error & { code: string }): Error {
+  const errno = Number(error.code)
+  return errno > 0 ? systemError(-errno, 'start', undefined, error.message) : error
+}
+
 let own: Engine | undefined
 
-/** This environment's engine, made at first use. Throws ERR_UNSUPPORTED_PLATFORM. */
+/** This environment's engine, made at first use. Throws ERR_UNSUPPORTED_PLATFORM, and a system error when descriptors or memory for it are lacking; a later call tries again. */
 export function engine(): Engine {
   return (own ??= new Engine())
 }

@@ -1,6 +1,9 @@
 import { constants } from 'node:os'
 import { getSystemErrorMap } from 'node:util'
 
+/** What the binding answers instead of an errno when Rust panicked; no errno is that low. */
+export const INTERNAL = -(2 ** 31)
+
 /** An error that names what failed, in the shape that Node's own errors have. */
 export interface SystemError extends Error {
   /** 'ECONNREFUSED' and the like. */
@@ -27,13 +30,14 @@ function nameOf(number: number): string {
   return known?.[0] ?? `E${number}`
 }
 
-/** The error for a negative errno; `explanation` is what it means here, if that is not what it usually means. */
+/** The error for a negative errno, or for INTERNAL; `explanation` is what it means here, if that is not what it usually means. */
 export function systemError(
   errno: number,
   syscall: string,
   address?: string,
   explanation?: string,
-): SystemError {
+): Error & { code: string } {
+  if (errno === INTERNAL) return internalError(syscall)
   const [code, meaning] = getSystemErrorMap().get(errno) ?? [nameOf(-errno), 'the system reports an error']
   const place = address === undefined ? '' : ` ${address}`
   const error = new Error(
@@ -84,6 +88,18 @@ export function invalidValue(name: string, reason: string): TypeError & { code: 
 
 export function outOfRange(name: string, range: string, value: unknown): RangeError & { code: string } {
   return coded(new RangeError(`${name} must be ${range}; received ${describe(value)}`), 'ERR_OUT_OF_RANGE')
+}
+
+/** What Node's permission model forbids, in the shape of Node's own refusals. */
+export function accessDenied(
+  syscall: string,
+  address: string,
+  { permission, resource, option }: { permission: string; resource: string; option: string },
+): Error & { code: string } {
+  const place = resource === address ? address : `${address}: ${resource}`
+  const reason = `Node's permission model forbids it without ${option}`
+  const error = coded(new Error(`${syscall} ERR_ACCESS_DENIED: ${reason} ${place}`), 'ERR_ACCESS_DENIED')
+  return Object.assign(error, { permission, resource, syscall, address })
 }
 
 export function listenerClosed(address: string): Error & { code: string } {
@@ -144,8 +160,21 @@ export function internalError(what: string): Error & { code: string } {
   )
 }
 
+/** Why an addon that was found was not loaded: the loader tells of all its attempts, by their messages alone. */
+function loadFailure(failure: unknown): string | undefined {
+  const reasons: string[] = []
+  for (let cause = failure; cause instanceof Error; cause = cause.cause) reasons.push(cause.message)
+  return reasons.find(reason => !/^(Cannot find|Unsupported)/.test(reason))
+}
+
+const addonsDisabled =
+  'Node was started with --permission, but without --allow-addons (or with --no-addons), and udsock is an addon'
+
 export function unsupportedPlatform(cause: unknown): Error & { code: string } {
-  const platform = `${process.platform} on ${process.arch}`
-  const error = new Error(`udsock has no build for ${platform}, or it could not be loaded`, { cause })
-  return coded(error, 'ERR_UNSUPPORTED_PLATFORM')
+  const failure = loadFailure(cause)
+  const reason =
+    failure === undefined
+      ? `udsock has no build for ${process.platform} on ${process.arch}, or it could not be loaded`
+      : `udsock could not be loaded: ${failure.includes('addons is disabled') ? addonsDisabled : failure}`
+  return coded(new Error(reason, { cause }), 'ERR_UNSUPPORTED_PLATFORM')
 }

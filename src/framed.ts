@@ -3,7 +3,7 @@ import { types } from 'node:util'
 import { truthful } from './bytes.js'
 import { frameTooLarge, invalidType, invalidValue, prematureClose } from './errors.js'
 import { FrameDecoder } from './frames.js'
-import { UnixSocket } from './socket.js'
+import { isUnixSocket, type UnixSocket } from './socket.js'
 import { validateInteger, validateOptions } from './validate.js'
 
 export interface FramedOptions {
@@ -68,10 +68,10 @@ export class FramedSocket
   #closed = false
   #iterated = false
 
-  /** `socket` has neither ended nor an encoding. */
+  /** `socket`, of any copy of this package, has neither ended nor an encoding. */
   constructor(socket: UnixSocket, options?: FramedOptions) {
     super()
-    if (!(socket instanceof UnixSocket)) throw invalidType('socket', 'a UnixSocket', socket)
+    if (!isUnixSocket(socket)) throw invalidType('socket', 'a UnixSocket', socket)
     validateOptions(options)
     const { maxFrameLength } = (options ?? {}) as FramedOptions
     validateInteger('options.maxFrameLength', maxFrameLength, 0, longestFrame)

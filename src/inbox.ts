@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import { types } from 'node:util'
 import { type Engine, unconnected } from './engine.js'
-import { invalidType, invalidValue } from './errors.js'
+import { INTERNAL, invalidType, invalidValue } from './errors.js'
 
 /** Memory of the user's for what arrives. */
 export interface OnRead {
@@ -80,13 +80,17 @@ export class Inbox<Socket> {
   }
 
   #start(): void {
-    if (this.#engine.raw.readStart(this.#id, this.#onread === undefined ? 0 : 1) === 1) this.#engine.soon()
+    const answer = this.#engine.raw.readStart(this.#id, this.#onread === undefined ? 0 : 1)
+    if (answer === 1) this.#engine.soon()
+    else if (answer === INTERNAL) this.#receiver.fail(this.#socket, answer)
   }
 
   stop(): void {
     if (!this.#reading) return
     this.#reading = false
-    if (this.#id !== unconnected) this.#engine.raw.readStop(this.#id)
+    if (this.#id === unconnected) return
+    const answer = this.#engine.raw.readStop(this.#id)
+    if (answer === INTERNAL) this.#receiver.fail(this.#socket, answer)
   }
 
   close(): void {

@@ -2,11 +2,12 @@ import { AsyncResource } from 'node:async_hooks'
 import { constants } from 'node:os'
 import { dirname } from 'node:path'
 import { type Engine, engine } from './engine.js'
-import { abortError, invalidType, invalidValue, type SystemError, systemError } from './errors.js'
-import { type Allow, type AllowedIds, allowedPeers } from './identity.js'
+import { abortError, invalidType, invalidValue, systemError } from './errors.js'
+import { type Allow, allowedPeers } from './identity.js'
 import { UnixListener } from './listener.js'
 import { type Limits, Listening, overflowValues } from './listening.js'
 import { keepPath, pathFromBytes, resolvePath, type ResolvedPath, type UnixSocketPath } from './path.js'
+import { mayListen } from './permission.js'
 import { socketOptions, type SocketOptions } from './connection.js'
 import { validateBoolean, validateInteger, validateOneOf, validateSignal } from './validate.js'
 
@@ -86,9 +87,9 @@ interface Wish {
  * Rejects with a system error (`code`, `errno`, `syscall` 'listen', `address`): EADDRINUSE as `onExisting` says,
  * ENOENT for a missing directory, EACCES, EROFS, ENOSPC, ESTALE when others go on changing what stands at the path; with
  * `onExisting`, ETIMEDOUT when another process holds the directory's lock for 5 seconds, ENAMETOOLONG and EEXIST when the
- * temporary name does not fit or is taken; with an AbortError; with ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE
- * before any system call; with ERR_UNSUPPORTED_PLATFORM. After any of them no file, lock or descriptor of this call is
- * left.
+ * temporary name does not fit or is taken; with an AbortError; with ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE, ERR_OUT_OF_RANGE,
+ * and ERR_ACCESS_DENIED (`permission`, `resource`) where Node's permission model forbids it, before any system call; with
+ * ERR_UNSUPPORTED_PLATFORM. After any of them no file, lock or descriptor of this call is left.
  */
 export function listen(path: UnixSocketPath, options?: ListenOptions): Promise<UnixListener>
 /**
@@ -116,6 +117,7 @@ export async function listen(
   else if (address.bytes[0] === 0) refuseForAbstract(wish)
   const { signal } = wish
   if (signal?.aborted) throw abortError(signal)
+  if (address !== undefined) mayListen(address.bytes, address.display, wish.onExisting === 'takeOver')
 
   const resource = new AsyncResource('UnixListener')
   const listening =
@@ -126,7 +128,14 @@ export async function listen(
     await listening.close(true)
     throw abortError(signal)
   }
-  if (allowed !== undefined) admit(own, listening, allowed)
+  if (allowed !== undefined) {
+    // From here on nobody else is accepted.
+    const errno = own.reactor.allow(listening.id, allowed.uids, allowed.gids)
+    if (errno < 0) {
+      await listening.close(true)
+      throw systemError(errno, 'listen', listening.display)
+    }
+  }
   const listener = new UnixListener(listening)
   if (signal !== undefined) {
     const onAbort = (): void => void listener.close()
@@ -188,12 +197,6 @@ function refuseForAbstract({ mode, onExisting }: Wish): void {
     throw invalidValue('options.onExisting', 'an abstract name cannot be taken over')
 }
 
-/** From here on nobody else is accepted. */
-function admit(own: Engine, { id, display }: Listening, { uids, gids }: AllowedIds): void {
-  const code = own.reactor.allow(id, uids, gids)
-  if (code < 0) throw systemError(code, 'listen', display)
-}
-
 const { errno } = constants
 
 const inheritedFailures: Record<number, string> = {
@@ -219,7 +222,7 @@ function adopt(
   return new Listening(own, id, kept, limits, resource, pathFromBytes(bytes) ?? bytes, display)
 }
 
-function bindError(code: number, { display }: ResolvedPath, { onExisting }: Wish): SystemError {
+function bindError(code: number, { display }: ResolvedPath, { onExisting }: Wish): Error {
   const changing = { [-errno.ESTALE]: 'other processes go on changing what stands there' }
   if (onExisting === 'error') return systemError(code, 'listen', display, changing[code])
   const explanations: Record<number, string> = {

@@ -1,9 +1,8 @@
 import { AsyncResource } from 'node:async_hooks'
 import { EventEmitter } from 'node:events'
-import { INTERNAL } from './binding.js'
 import { Connection } from './connection.js'
-import { type Endpoint, Note } from './engine.js'
-import { abortError, illegalConstructor, internalError, listenerClosed, systemError } from './errors.js'
+import { type Endpoint, Kind, Note } from './engine.js'
+import { abortError, illegalConstructor, listenerClosed, systemError } from './errors.js'
 import { Listening, nobodyThere, notAllowed } from './listening.js'
 import { isShortage, type Overload, OverloadReports } from './overload.js'
 import { type UnixSocketPath } from './path.js'
@@ -231,12 +230,22 @@ export class UnixListener
   }
 
   /** @internal */
-  onEvent(): void {
+  onEvent(kind: number, value: number): void {
+    if (kind === Kind.error) {
+      this.#fail(systemError(value, 'accept', this.#listening.display))
+      return
+    }
     // A connection is handed out in a turn of its own: microtasks run after a whole turn, and whoever races accept()
     // against something else, and gives it up when that comes first, must not lose one to what comes in the same turn.
     this.#cancelRetry()
     if (this.#listening.engine.isForListener) this.#serveInContext()
     else this.#retryAfter(0)
+  }
+
+  /** Whoever waits is told; the listener serves on. */
+  #fail(error: Error): void {
+    while (this.#accepts.size > 0) this.#accepts.shift()?.reject(error)
+    while (this.#readies.size > 0) this.#readies.shift()?.reject(error)
   }
 
   readonly #onPathNote = (note: number): void => {
@@ -313,7 +322,7 @@ export class UnixListener
         process.nextTick(() => resource.runInAsyncScope(() => this.emit('overload', overload)))
       return undefined
     }
-    throw accepted === INTERNAL ? internalError('accept') : systemError(accepted, 'accept', display)
+    throw systemError(accepted, 'accept', display)
   }
 
   /** Is this connection to be handed out? If not, it is closed, and the next has a turn of its own. */

@@ -1,6 +1,5 @@
 import { Duplex } from 'node:stream'
-import { INTERNAL } from './binding.js'
-import { internalError, systemError } from './errors.js'
+import { systemError } from './errors.js'
 import { validateFunction, validateTimeout } from './validate.js'
 
 /** 'opening' is what only a socket of `udsock/net` can be. */
@@ -22,7 +21,7 @@ export abstract class PipeDuplex extends Duplex {
 
   /** What a system call that failed is told as. */
   protected failed(errno: number, syscall: string): Error {
-    return errno === INTERNAL ? internalError(syscall) : systemError(errno, syscall)
+    return systemError(errno, syscall)
   }
 
   /** Milliseconds of silence until 'timeout' is emitted, once per silence; 0: none; undefined: never set. */

@@ -2,7 +2,7 @@ import { type AsyncResource } from 'node:async_hooks'
 import { constants } from 'node:os'
 import { Connection } from './connection.js'
 import { type Endpoint, type Engine, Kind, unconnected } from './engine.js'
-import { illegalConstructor, systemError } from './errors.js'
+import { illegalConstructor, INTERNAL, systemError } from './errors.js'
 import { Inbox, type Receiver } from './inbox.js'
 import { pathFromBytes, type UnixSocketPath } from './path.js'
 import { GatheringDuplex } from './writing.js'
@@ -15,6 +15,7 @@ export interface PeerCredentials {
   readonly pid?: number
 }
 
+const brand = Symbol.for('udsock.UnixSocket')
 const notConnected = -constants.errno.ENOTCONN
 
 /** As the engine has them: 0 is no pid. */
@@ -65,6 +66,11 @@ export class UnixSocket extends GatheringDuplex implements Endpoint {
     this.#remotePathKnown = connection.remotePath !== undefined
     if (this.#open) engine.attach(id, this)
     if (this.#inMemory) this._read()
+  }
+
+  /** @internal */
+  get [brand](): true {
+    return true
   }
 
   /** Gives a socket that was made `unconnected` its connection. */
@@ -149,7 +155,7 @@ export class UnixSocket extends GatheringDuplex implements Endpoint {
     const ended = this.#inbox.isClosed
     this.#inbox.close()
     this.holdIfBusy()
-    this.#engine.raw.shutdown(this.#id, 0)
+    if (this.#engine.raw.shutdown(this.#id, 0) === INTERNAL) this.destroy(this.failed(INTERNAL, 'shutdown'))
     this.#silently(() => {
       if (!ended) this.push(null)
       while (this.read() !== null);
@@ -229,7 +235,7 @@ export class UnixSocket extends GatheringDuplex implements Endpoint {
     else if (kind === Kind.writable) this.resumeWriting()
     else if (kind === Kind.bulk) this.#inbox.takeBulk()
     else if (kind === Kind.end) this.endReading()
-    else if (kind === Kind.error) this.destroy(this.failed(-value, 'read'))
+    else if (kind === Kind.error) this.destroy(this.failed(value, 'read'))
   }
 
   /* ---------------------------------------------------------------- closing */
@@ -282,5 +288,14 @@ export class UnixSocket extends GatheringDuplex implements Endpoint {
     this.#held = busy
     if (busy) this.#engine.hold()
     else this.#engine.release()
+  }
+}
+
+/** Is this a socket of this package (any copy of it, open or closed)? Never throws. */
+export function isUnixSocket(value: unknown): value is UnixSocket {
+  try {
+    return typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[brand] === true
+  } catch {
+    return false
   }
 }

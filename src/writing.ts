@@ -13,6 +13,7 @@ type Callback = (error?: Error | null) => void
 
 const { isUint8Array } = types
 
+const notConnected = -constants.errno.ENOTCONN
 const defaultWriteLimit = 16 * 1024 * 1024
 
 const zeroes = new ArrayBuffer(smallChunk)
@@ -317,9 +318,10 @@ export abstract class GatheringDuplex extends PipeDuplex implements Writer {
 
   /** Everything is in the kernel: the stream calls this after the last write's callback. */
   override _final(callback: Callback): void {
-    // It fails only if the peer is gone, and then there is nobody to tell.
-    this.#engine.raw.shutdown(this.#id, 1)
-    this.#resource.runInAsyncScope(callback)
+    const errno = this.#engine.raw.shutdown(this.#id, 1)
+    // When the peer is gone there is nobody to tell; else it would wait for the end that it was not told.
+    const failure = errno < 0 && errno !== notConnected ? this.failed(errno, 'shutdown') : null
+    this.#resource.runInAsyncScope(callback, undefined, failure)
   }
 
   #settle(): void {

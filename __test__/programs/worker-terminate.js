@@ -1,4 +1,5 @@
-// Terminates workers in full traffic, some at a time, and prints what is left of them.
+// Terminates workers in full traffic, some at a time, and prints what is left of them: `node worker-terminate.js <workers>
+// <at once> <seed?>`. With a seed each is terminated after a random time, whatever it does then.
 import './settled.js'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -6,7 +7,18 @@ import { readdirSync, readlinkSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { abstractName, connect, listen } from '../../index.js'
 
-const [workers, atOnce] = process.argv.slice(2).map(Number)
+const [workers, atOnce, seed] = process.argv.slice(2).map(Number)
+
+let state = seed
+
+/** From 0 to below 1, the same for the same seed. Source: the generator of Park and Miller. */
+function random() {
+  state = (state * 48271) % (2 ** 31 - 1)
+  return state / (2 ** 31 - 1)
+}
+
+/** Up to two seconds, and as often below 40 ms as above. */
+const randomDelay = () => 2000 ** random()
 
 const path = abstractName(`udsock-workers-${randomBytes(8).toString('hex')}`)
 const listener = await listen(path)
@@ -42,11 +54,15 @@ async function terminateOne(index) {
   // Some while they load the package or set up, most when everything runs.
   const bytes = index % 10 === 9 ? 1 : 2 ** 20
   const worker = new Worker(url, { workerData: { path, bytes } })
-  await once(worker, index % 10 === 8 ? 'online' : 'message')
+  if (seed > 0) {
+    if (index % 2 === 1) await once(worker, 'online')
+    await new Promise(resolve => setTimeout(resolve, randomDelay()))
+  } else await once(worker, index % 10 === 8 ? 'online' : 'message')
   const exited = once(worker, 'exit')
   await worker.terminate()
   const [code] = await exited
-  return code === 1
+  // 0: it had not begun.
+  return code === 1 || (seed > 0 && code === 0)
 }
 
 const outcomes = []

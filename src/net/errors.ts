@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
 import { getSystemErrorMap, getSystemErrorName } from 'node:util'
-import { invalidValue } from '../errors.js'
+import { INTERNAL, internalError, invalidValue } from '../errors.js'
 
 const { EINVAL, ENAMETOOLONG } = constants.errno
 
@@ -15,6 +15,7 @@ function asNode(errno: number): number {
 
 /** `connect ENOENT /path`; without an address `read ECONNRESET`. */
 export function callFailed(number: number, syscall: string, address?: string): NodeJS.ErrnoException {
+  if (number === INTERNAL) return internalError(syscall)
   const errno = asNode(number)
   const code = getSystemErrorName(errno)
   const place = address === undefined ? '' : ` ${address}`
@@ -24,6 +25,7 @@ export function callFailed(number: number, syscall: string, address?: string): N
 
 /** `listen EADDRINUSE: address already in use /path`. Node gives a path the port -1, and a descriptor none. */
 export function listenFailed(number: number, address: string | null): NodeJS.ErrnoException {
+  if (number === INTERNAL) return internalError('listen')
   const errno = asNode(number)
   const [code, meaning] = getSystemErrorMap().get(errno) ?? [String(errno), 'unknown error']
   const message = `listen ${code}: ${meaning}${address === null ? '' : ` ${address}`}`

@@ -6,9 +6,10 @@ import { type DropArgument, type ListenOptions, type ServerOpts } from 'node:net
 import { constants } from 'node:os'
 import { promisify } from 'node:util'
 import { Connection, type KeptOptions } from '../connection.js'
-import { type Endpoint, type Engine, engine } from '../engine.js'
+import { type Endpoint, type Engine, engine, Kind } from '../engine.js'
 import { invalidType, invalidValue } from '../errors.js'
 import { isShortage } from '../overload.js'
+import { mayListen, mayWiden } from '../permission.js'
 import { validateSignal } from '../validate.js'
 import {
   addressOf,
@@ -113,7 +114,7 @@ class PathServer extends EventEmitter<ServerEvents> implements Endpoint, AsyncDi
    * otherwise. The file exists when `listen()` returns; 'listening' or 'error' (`code`, `errno`, `syscall` 'listen',
    * `address`) follows, and `callback` is called on 'listening'.
    *
-   * @throws ERR_SERVER_ALREADY_LISTEN; ERR_INVALID_ARG_VALUE, also for a port, which node:net takes.
+   * @throws ERR_SERVER_ALREADY_LISTEN; ERR_INVALID_ARG_VALUE, also for a port, which node:net takes; ERR_ACCESS_DENIED.
    */
   listen(path: string, backlog?: number, callback?: () => void): this
   listen(path: string, callback?: () => void): this
@@ -143,7 +144,11 @@ class PathServer extends EventEmitter<ServerEvents> implements Endpoint, AsyncDi
     this.#path = path
     const address = addressOf(path)
     const widening = (readableAll === true ? 0o444 : 0) | (writableAll === true ? 0o222 : 0)
-    const isListening = this.#start(own => own.reactor.listenNow(address, backlog), path)
+    const isListening = this.#start(own => {
+      mayListen(address, path)
+      if (widening !== 0) mayWiden(path)
+      return own.reactor.listenNow(address, backlog)
+    }, path)
     // Node widens the file's mode when it is there, too.
     if (isListening && widening !== 0) chmodSync(path, (statSync(path).mode & 0o777) | widening)
   }
@@ -185,8 +190,10 @@ class PathServer extends EventEmitter<ServerEvents> implements Endpoint, AsyncDi
   /* ---------------------------------------------------------------- accepting */
 
   /** @internal */
-  onEvent(): void {
-    this.#accept()
+  onEvent(kind: number, value: number): void {
+    if (kind === Kind.error)
+      this.#resource?.runInAsyncScope(() => this.emit('error', callFailed(value, 'accept')))
+    else this.#accept()
   }
 
   readonly #accept = (): void => {

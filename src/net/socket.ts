@@ -4,11 +4,12 @@ import { type IpcNetConnectOpts, type IpcSocketConnectOpts, type SocketConstruct
 import { constants } from 'node:os'
 import { addAbortSignal, Duplex, type DuplexOptions } from 'node:stream'
 import { types } from 'node:util'
-import { INTERNAL } from '../binding.js'
 import { Connection, type KeptOptions } from '../connection.js'
 import { type Engine, engine, unconnected } from '../engine.js'
 import { invalidType, invalidValue } from '../errors.js'
 import { type OnRead } from '../inbox.js'
+import { pathFromBytes } from '../path.js'
+import { mayConnect } from '../permission.js'
 import { type SocketReadyState } from '../pipe.js'
 import { UnixSocket } from '../socket.js'
 import { validateSignal } from '../validate.js'
@@ -30,6 +31,9 @@ type WriteCallback = (error?: Error | null) => void
 
 const { EISCONN } = constants.errno
 const clientSockets = channel('net.client.socket')
+
+/** @internal The option that has an address in bytes, which a string cannot always be; `path` is then its text. */
+export const exactAddress = Symbol('exactAddress')
 
 /** What node:net's sockets give to the stream, whatever the caller's options say. */
 const streamDefaults = { emitClose: false, autoDestroy: true }
@@ -88,7 +92,7 @@ class PathSocket extends UnixSocket {
    * Connects to a path: `connect(path, callback?)`, `connect({ path }, callback?)`. `callback` is called on 'connect'. A
    * listener whose backlog is full is waited for. A socket that was destroyed can connect again.
    *
-   * Emits 'connect' and 'ready', or 'error' (`code`, `errno`, `syscall` 'connect', `address`).
+   * Emits 'connect' and 'ready', or 'error' (`code`, `errno`, `syscall` 'connect', `address`; ERR_ACCESS_DENIED without `errno`).
    *
    * @throws ERR_MISSING_ARGS, ERR_INVALID_ARG_TYPE; ERR_INVALID_ARG_VALUE for a port, which node:net takes.
    */
@@ -114,8 +118,15 @@ class PathSocket extends UnixSocket {
     }
     this.renew(resource)
     this.#isBegun = true
-    this.#attempt = new Attempt(this.#engine, addressOf(path), outcome =>
-      resource.runInAsyncScope(this.#conclude, this, outcome, path),
+    const exact = (options as { [exactAddress]?: Uint8Array })[exactAddress]
+    const address = exact ?? addressOf(path)
+    try {
+      mayConnect(address, path)
+    } catch (error) {
+      return this.destroy(error as Error)
+    }
+    this.#attempt = new Attempt(this.#engine, address, outcome =>
+      resource.runInAsyncScope(this.#conclude, this, outcome, path, exact),
     )
     return this
   }
@@ -126,13 +137,13 @@ class PathSocket extends UnixSocket {
     this.destroy(error)
   }
 
-  #conclude(idOrErrno: number, path: string): void {
+  #conclude(idOrErrno: number, path: string, exact: Uint8Array | undefined): void {
     this.#attempt = undefined
     if (idOrErrno < 0) {
       this.#fail(idOrErrno, path)
       return
     }
-    this.connectTo(idOrErrno, path)
+    this.connectTo(idOrErrno, exact === undefined ? path : pathFromBytes(exact))
     this.touch()
     this.emit('connect')
     this.emit('ready')
@@ -236,7 +247,7 @@ class PathSocket extends UnixSocket {
   }
 
   protected override failed(errno: number, syscall: string): Error {
-    return errno === INTERNAL ? super.failed(errno, syscall) : callFailed(errno, syscall)
+    return callFailed(errno, syscall)
   }
 }
 

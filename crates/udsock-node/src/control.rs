@@ -1,6 +1,7 @@
 //! The control plane: a runtime of our own on one background thread, started at first use and never stopped, because it
 //! outlives every environment. What it finds goes into the mailbox of the reactor that asked.
 
+use crate::contain::{REST, contain, contain_future};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +11,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use udsock::{Address, BindOptions, Bound, FileState, SocketFile};
-use udsock_reactor::{Answer, Arrival, Errno, Id, Mailbox, Role};
+use udsock_reactor::{Answer, Arrival, Errno, Id, Mailbox, PANICKED, Refused, Role, panics};
 
 /// Threads for what may block, which is work on files and the waiting for a directory's lock; more work queues. The default,
 /// 512, is a thread for each of many listeners that begin or end at once.
@@ -36,10 +37,21 @@ pub(crate) fn runtime() -> Result<Handle, Errno> {
     let handle = own.handle().clone();
     std::thread::Builder::new()
         .name("udsock".into())
-        .spawn(move || own.block_on(std::future::pending::<()>()))
+        .spawn(move || {
+            // Tasks and descriptors outlive a panic of the thread: the runtime is not dropped.
+            while contain(|| own.block_on(nothing())).is_err() {
+                std::thread::sleep(REST);
+            }
+        })
         .map_err(errno)?;
     *runtime = Some(handle.clone());
     Ok(handle)
+}
+
+/// What the thread itself does, for ever, while tasks run on it.
+async fn nothing() {
+    panics::reach("runtime");
+    std::future::pending().await
 }
 
 fn errno(error: std::io::Error) -> Errno {
@@ -70,6 +82,7 @@ struct Claim {
 
 impl Claim {
     fn bind(&self, address: &Address, options: &BindOptions) -> std::io::Result<OwnedFd> {
+        panics::reach("bind");
         let Bound { socket, file } = udsock::bind_with(address, options, &self.cancelled)?;
         *self.file.lock().unwrap_or_else(PoisonError::into_inner) = file;
         // Who cancelled a moment ago found no file to remove.
@@ -125,17 +138,16 @@ impl Requests {
         let mailbox = Arc::clone(&self.mailbox);
         let runtime = runtime()?;
         // Its place in the queue is taken here: newcomers of this thread stand behind it.
-        let task = runtime.spawn(udsock::connect_in_turn(address, deadline));
-        self.running.insert(request, Running { task: task.abort_handle(), claim: None });
-        // Apart, so that a panic of the work is an answer too.
-        runtime.spawn(async move {
-            let outcome = match task.await {
-                Ok(outcome) => outcome.map(|fd| Answer::Socket(fd, Role::Connection)).map_err(errno),
-                Err(error) if error.is_cancelled() => return,
-                Err(_) => Err(Errno::NOTRECOVERABLE),
-            };
+        let connected = udsock::connect_in_turn(address, deadline);
+        let task = runtime.spawn(async move {
+            let attempt = contain_future(async {
+                panics::reach("connecting");
+                connected.await.map(|fd| Answer::Socket(fd, Role::Connection)).map_err(errno)
+            });
+            let outcome = attempt.await.unwrap_or_else(Err);
             deliver(&mailbox, Arrival { request, outcome }).await;
         });
+        self.running.insert(request, Running { task: task.abort_handle(), claim: None });
         Ok(())
     }
 
@@ -152,15 +164,21 @@ impl Requests {
         let cancelled = AtomicBool::new(false);
         let claim = Arc::new(Claim { cancelled, unlink_on_close, file: Mutex::new(None) });
         let shared = Arc::clone(&claim);
-        let task = runtime()?.spawn(async move {
+        let runtime = runtime()?;
+        let refused = refused(runtime.clone(), Arc::clone(&mailbox), request, Arc::clone(&claim));
+        let task = runtime.spawn(async move {
             let binding = Arc::clone(&claim);
-            let outcome = match tokio::task::spawn_blocking(move || binding.bind(&address, &options)).await {
-                Ok(outcome) => outcome.map(|fd| Answer::Socket(fd, Role::Listener)).map_err(errno),
-                Err(_) => Err(Errno::NOTRECOVERABLE),
-            };
+            let bound = contain_future(async {
+                panics::reach("listening");
+                match tokio::task::spawn_blocking(move || binding.bind(&address, &options)).await {
+                    Ok(outcome) => outcome.map(|fd| Answer::Listener(fd, refused)).map_err(errno),
+                    Err(_) => Err(PANICKED),
+                }
+            });
+            let outcome = bound.await.unwrap_or_else(Err);
             deliver(&mailbox, Arrival { request, outcome }).await;
             if let Some(file) = claim.file() {
-                watch(file, &mailbox, request).await;
+                while contain_future(watch(&file, &mailbox, request)).await.is_err() {}
             }
         });
         self.running.insert(request, Running { task: task.abort_handle(), claim: Some(shared) });
@@ -190,7 +208,11 @@ impl Requests {
         *task = runtime()?
             .spawn(async move {
                 // After a panic the file stays.
-                let _ = tokio::task::spawn_blocking(move || claim.remove()).await;
+                let removed = contain_future(async {
+                    panics::reach("removing");
+                    tokio::task::spawn_blocking(move || claim.remove()).await
+                });
+                let _ = removed.await;
                 note(&mailbox, request, Note::FileRemoved).await;
             })
             .abort_handle();
@@ -242,11 +264,27 @@ impl Drop for Requests {
     }
 }
 
-/// Tells what becomes of a listener's path, until another listener has it.
-async fn watch(file: SocketFile, mailbox: &Mailbox, request: u32) {
+/// For a listener that could not join its reactor: its file goes first, while it is open, and then the failure is told.
+fn refused(runtime: Handle, mailbox: Arc<Mailbox>, request: u32, claim: Arc<Claim>) -> Refused {
+    Box::new(move |socket, errno| {
+        runtime.spawn(async move {
+            let removal = tokio::task::spawn_blocking(move || {
+                claim.remove();
+                drop(socket);
+            });
+            // After a panic the file stays.
+            let _ = removal.await;
+            deliver(&mailbox, Arrival { request, outcome: Err(errno) }).await;
+        });
+    })
+}
+
+/// Tells what becomes of a listener's path, until another listener has it. Rests first, so it can be begun anew at once.
+async fn watch(file: &SocketFile, mailbox: &Mailbox, request: u32) {
     let mut last = FileState::Own;
     loop {
         tokio::time::sleep(WATCH_INTERVAL).await;
+        panics::reach("path");
         let asked = file.clone();
         // What cannot be known now is no news.
         let Ok(Ok(state)) = tokio::task::spawn_blocking(move || asked.state()).await else { continue };

@@ -3,7 +3,9 @@
 //! One-shot: a ring says "look", once; the JavaScript thread looks, and arms it again when it has seen everything. The
 //! thread-safe function carries nothing, is weak, and is never touched once its environment began to close.
 
+use crate::contain::{REST, contain, contain_future};
 use crate::control;
+use crate::fault;
 use crate::ready::report_exception;
 use napi::sys;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -16,7 +18,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
-use udsock_reactor::{Errno, Revocable};
+use udsock_reactor::{Errno, Revocable, panics};
 
 struct Bell(sys::napi_threadsafe_function);
 
@@ -33,6 +35,7 @@ impl Shared {
     /// False when there is nobody left to ring for.
     fn ring(&self) -> bool {
         let rung = self.bell.with(|Bell(function)| {
+            panics::reach("ring");
             // A full queue means that a ring is under way, which is enough.
             // SAFETY: the function is valid while the environment is open, and closing waits until this is over.
             unsafe {
@@ -71,7 +74,7 @@ impl Doorbell {
         ready: sys::napi_value,
     ) -> Result<Doorbell, Errno> {
         let runtime = control::runtime()?;
-        let fd = rustix::io::fcntl_dupfd_cloexec(fd, 0)?;
+        let fd = fault::call("fcntl", || rustix::io::fcntl_dupfd_cloexec(fd, 0))?;
         let _context = runtime.enter();
         // SAFETY: the descriptor is owned by what is registered, and is not exchanged.
         let fd = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }
@@ -102,7 +105,7 @@ impl Doorbell {
         unsafe { sys::napi_unref_threadsafe_function(env, function) };
         let shared = Arc::new(Shared { bell: Revocable::new(Bell(function)), armed: Notify::new() });
         shared.armed.notify_one();
-        let watch = runtime.spawn(watch(fd, Arc::clone(&shared))).abort_handle();
+        let watch = runtime.spawn(keep_watching(fd, Arc::clone(&shared))).abort_handle();
         Ok(Doorbell { env, function, shared, watch })
     }
 
@@ -130,9 +133,18 @@ impl Doorbell {
     }
 }
 
-async fn watch(fd: AsyncFd<OwnedFd>, shared: Arc<Shared>) {
+async fn keep_watching(fd: AsyncFd<OwnedFd>, shared: Arc<Shared>) {
+    while contain_future(watch(&fd, &shared)).await.is_err() {
+        // Nobody else rings, and the ring that was due may not have been heard.
+        tokio::time::sleep(REST).await;
+        shared.armed.notify_one();
+    }
+}
+
+async fn watch(fd: &AsyncFd<OwnedFd>, shared: &Shared) {
     loop {
         shared.armed.notified().await;
+        panics::reach("watch");
         // Readiness is asked of the kernel: what the runtime remembers may have been seen by JavaScript since.
         let looked = fd.async_io(Interest::READABLE, |fd| {
             is_readable(fd).then_some(()).ok_or(ErrorKind::WouldBlock.into())
@@ -145,7 +157,8 @@ async fn watch(fd: AsyncFd<OwnedFd>, shared: Arc<Shared>) {
 
 fn is_readable(fd: &OwnedFd) -> bool {
     let mut fds = [PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN)];
-    matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(1..))
+    // If it cannot be asked, a needless ring does no harm, and a missing one would be the last.
+    fault::call("poll", || poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))) != Ok(0)
 }
 
 unsafe extern "C" fn on_ring(
@@ -157,8 +170,25 @@ unsafe extern "C" fn on_ring(
     if env.is_null() || ready.is_null() {
         return;
     }
+    // It rings once, so who panicked instead of looking has to look.
+    for _ in 0..2 {
+        let looked = contain(|| {
+            panics::reach("on_ring");
+            // SAFETY: Node-API calls this on the JavaScript thread with the function's environment and an open scope.
+            unsafe { look(env, ready) }
+        });
+        if looked.is_ok() {
+            return;
+        }
+    }
+}
+
+/// # Safety
+///
+/// On the thread of `env`, which must be open and have an open scope; `ready` must be a function of it.
+unsafe fn look(env: sys::napi_env, ready: sys::napi_value) {
     let (mut global, mut result) = (ptr::null_mut(), ptr::null_mut());
-    // SAFETY: Node-API calls this on the JavaScript thread with the function's environment and an open scope.
+    // SAFETY: by this function's contract.
     unsafe {
         if sys::napi_get_global(env, &mut global) == sys::Status::napi_ok
             && sys::napi_call_function(env, global, ready, 0, ptr::null(), &mut result)

@@ -1,12 +1,13 @@
 //! What belongs to one JavaScript environment. It lives on that environment's thread alone.
 
+use crate::contain::contain;
 use crate::control::Requests;
 use crate::doorbell::Doorbell;
 use crate::libuv::PollHandle;
 use crate::memory::Memory;
 use std::cell::RefCell;
 use std::rc::Rc;
-use udsock_reactor::{Errno, Reactor};
+use udsock_reactor::{Errno, Reactor, panics};
 
 /// How JavaScript learns that the reactor has something to say.
 pub(crate) enum Waker {
@@ -36,10 +37,11 @@ impl Environment {
     ///
     /// # Errors
     ///
-    /// ECANCELED when the environment is going away; EBUSY from inside another call, which no export makes possible.
+    /// ECANCELED when the environment is going away; EBUSY from inside another call, which no export makes possible; PANICKED.
     pub(crate) fn with<T>(&self, work: impl FnOnce(&mut Open) -> Result<T, Errno>) -> Result<T, Errno> {
         let mut open = self.open.try_borrow_mut().map_err(|_| Errno::BUSY)?;
-        work(open.as_mut().ok_or(Errno::CANCELED)?)
+        let open = open.as_mut().ok_or(Errno::CANCELED)?;
+        contain(|| work(open))?
     }
 
     /// Stops everything that could call in, waits until nothing can, and only then lets go.
@@ -47,14 +49,18 @@ impl Environment {
         let Some(Open { reactor, waker, requests, memory }) = self.open.borrow_mut().take() else {
             return;
         };
-        drop(requests);
-        match waker {
+        // After a panic, too, the rest has to stop: a handle that stays open ends the process with the environment.
+        let _ = contain(|| {
+            panics::reach("cleanup");
+            drop(requests);
+        });
+        let _ = contain(|| match waker {
             Waker::Libuv(handle) => handle.close(reactor),
             Waker::Doorbell(doorbell) => {
                 doorbell.close();
                 drop(reactor);
             }
-        }
+        });
         // SAFETY: the clean-up hook runs on the environment's thread, before Node-API lets go of it.
         unsafe { memory.release() };
     }

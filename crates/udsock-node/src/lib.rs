@@ -5,13 +5,18 @@
 //! - `environment`: the state behind both, which outlives every function that can reach it;
 //! - `memory`: what of JavaScript's memory Rust touches, and when;
 //! - `libuv` and `doorbell`: the two ways to learn that the reactor has something to say;
-//! - `control`: the runtime thread on which everything waits that has to wait.
+//! - `control`: the runtime thread on which everything waits that has to wait;
+//! - `contain`: where panics end, wherever Rust is entered.
 
+mod contain;
 mod control;
 mod doorbell;
 mod environment;
+mod fault;
 mod libuv;
 mod memory;
+#[cfg(feature = "faults")]
+pub mod plan;
 mod raw;
 pub mod reactor;
 mod ready;

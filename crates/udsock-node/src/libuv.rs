@@ -2,12 +2,13 @@
 //!
 //! The few functions are looked up at run time, so that the addon loads where they are missing.
 
+use crate::contain::contain;
 use crate::ready::Ready;
 use napi::sys;
 use std::ffi::{CStr, c_int, c_uint, c_void};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
-use udsock_reactor::Reactor;
+use udsock_reactor::{Reactor, panics};
 
 /// `UV_POLL` of `uv_handle_type` and `UV_READABLE`, which libuv 1 never renumbers.
 const UV_POLL: c_int = 8;
@@ -142,12 +143,19 @@ unsafe fn owned(handle: Handle) -> *mut Owned {
 }
 
 unsafe extern "C" fn on_readable(handle: Handle, _status: c_int, _events: c_int) {
-    // SAFETY: called on the loop's thread between `start` and `close`, so the environment is open. The reference does
-    // not reach into the environment's state; `close` during the call does not free it.
-    unsafe { (*owned(handle)).ready.call() }
+    // A panic before the call is no loss: the descriptor stays readable, so libuv calls again.
+    let _ = contain(|| {
+        panics::reach("on_readable");
+        // SAFETY: called on the loop's thread between `start` and `close`, so the environment is open. The reference does
+        // not reach into the environment's state; `close` during the call does not free it.
+        unsafe { (*owned(handle)).ready.call() }
+    });
 }
 
 unsafe extern "C" fn on_closed(handle: Handle) {
-    // SAFETY: libuv has let go of the handle. Nothing here touches Node-API: the environment may be gone.
-    drop(unsafe { Box::from_raw(owned(handle)) });
+    let _ = contain(|| {
+        panics::reach("on_closed");
+        // SAFETY: libuv has let go of the handle. Nothing here touches Node-API: the environment may be gone.
+        drop(unsafe { Box::from_raw(owned(handle)) });
+    });
 }

@@ -1,22 +1,20 @@
 //! The functions that move bytes and connections, on Node-API itself: a macro export costs three to six times as much.
 //!
-//! Each returns a number: a count or an id from 0 up, or a negative errno. None calls into JavaScript while the
+//! Each returns a number: a count or an id from 0 up, or a negative errno, of which `i32::MIN` is a panic. None calls into JavaScript while the
 //! environment's state is borrowed. Each function object owns a count of its environment, so that none outlives it.
 
+use crate::contain::contain;
 use crate::environment::{Environment, Open, Waker};
 use crate::memory::buffer;
 use napi::sys;
 use std::ffi::{CStr, c_void};
 use std::io::IoSlice;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::rc::Rc;
 use std::time::Duration;
 use udsock::PeerCredentials;
-use udsock_reactor::{Destination, Errno, Id, Shutdown};
+use udsock_reactor::{Destination, Errno, Id, Shutdown, negative, panics};
 
-/// What a function returns after a panic, which no errno is.
-const INTERNAL: i64 = i32::MIN as i64;
 /// Slices that one send takes; Linux refuses more than 1,024.
 const MOST_SLICES: usize = 256;
 /// Added to the number of events when there is, or may be, more.
@@ -84,12 +82,8 @@ unsafe fn run<const N: usize>(
         sys::napi_get_cb_info(env, info, &mut count, call.arguments.as_mut_ptr(), ptr::null_mut(), &mut data);
         &*data.cast::<Environment>()
     };
-    // The state is behind a checked borrow, which unwinding gives back.
-    let result = match catch_unwind(AssertUnwindSafe(|| environment.with(|open| work(&call, open)))) {
-        Ok(Ok(number)) => number,
-        Ok(Err(errno)) => -i64::from(errno.raw_os_error()),
-        Err(_) => INTERNAL,
-    };
+    let worked = environment.with(|open| work(&call, open));
+    let result = worked.unwrap_or_else(|errno| i64::from(negative(errno)));
     let mut value = ptr::null_mut();
     // SAFETY: the environment is in a call.
     unsafe { sys::napi_create_int64(env, result, &mut value) };
@@ -99,7 +93,10 @@ unsafe fn run<const N: usize>(
 macro_rules! raw {
     ($($name:ident as $export:literal ($count:literal) = |$call:ident, $open:pat_param| $work:expr;)*) => {
         $(unsafe extern "C" fn $name(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-            let work: Work<$count> = |$call, $open| $work;
+            let work: Work<$count> = |$call, $open| {
+                panics::reach(stringify!($name));
+                $work
+            };
             // SAFETY: Node-API calls this for a function that `define` made.
             unsafe { run(env, info, work) }
         })*
@@ -234,6 +231,9 @@ unsafe fn define(
 }
 
 unsafe extern "C" fn release(_env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
-    // SAFETY: the count that `define` gave to the function.
-    drop(unsafe { Rc::from_raw(data.cast::<Environment>()) });
+    let _ = contain(|| {
+        panics::reach("release");
+        // SAFETY: the count that `define` gave to the function.
+        drop(unsafe { Rc::from_raw(data.cast::<Environment>()) });
+    });
 }

@@ -1,8 +1,9 @@
 //! One connected descriptor of a reactor: what is known of its readiness, and what follows from that.
 
-use crate::event::Ring;
+use crate::event::{Ring, negative};
 use crate::stream::{self, Received};
 use crate::{Destination, EventKind};
+use crate::{fault, panics};
 use rustix::io::Errno;
 use rustix::net::Shutdown;
 use std::io::IoSlice;
@@ -82,6 +83,12 @@ impl Connection {
         self.unsteady |= unsteady;
     }
 
+    /// It is not to be read again.
+    pub(crate) fn give_up(&mut self) {
+        self.ended = true;
+        self.queued = false;
+    }
+
     /// Would a read make sense now?
     pub(crate) fn is_ready(&self) -> bool {
         self.reading && self.readable && !self.ended
@@ -109,6 +116,7 @@ impl Connection {
             }
             let end = room.len().min(READ_SIZE);
             let memory = room.get_mut(..end).unwrap_or_default();
+            panics::reach("connection");
             match self.read(memory) {
                 Ok(0) => ring.push(slot, EventKind::End, 0, 0),
                 Ok(length) => {
@@ -118,7 +126,7 @@ impl Connection {
                     *used += length.next_multiple_of(8);
                 }
                 Err(Errno::AGAIN) => {}
-                Err(errno) => ring.push(slot, EventKind::Error, errno.raw_os_error(), 0),
+                Err(errno) => ring.push(slot, EventKind::Error, negative(errno), 0),
             }
         }
         true
@@ -137,8 +145,8 @@ impl Connection {
                 Ok(length)
             }
             Err(Errno::AGAIN) => {
-                self.emptied = true;
-                self.readable = false;
+                self.readable = fault::owes_readiness();
+                self.emptied |= !self.readable;
                 Err(Errno::AGAIN)
             }
             Err(errno) => {
@@ -172,13 +180,14 @@ impl Connection {
     /// A buffer that is larger already, by the system's default, stays. So it does if the kernel will not.
     fn raise_send_buffer(&self) {
         use rustix::net::sockopt::{set_socket_send_buffer_size, socket_send_buffer_size};
-        if socket_send_buffer_size(&self.fd).is_ok_and(|size| size < BULK_SEND_BUFFER) {
-            let _ = set_socket_send_buffer_size(&self.fd, BULK_SEND_BUFFER);
+        let size = fault::call("getsockopt", || socket_send_buffer_size(&self.fd));
+        if size.is_ok_and(|size| size < BULK_SEND_BUFFER) {
+            let _ = fault::call("setsockopt", || set_socket_send_buffer_size(&self.fd, BULK_SEND_BUFFER));
         }
     }
 
     pub(crate) fn shutdown(&mut self, how: Shutdown) -> Result<(), Errno> {
-        rustix::net::shutdown(&self.fd, how)
+        stream::shutdown(self.fd.as_fd(), how)
     }
 
     /// Takes unread input out of the kernel, so that the peer reads an end after this close and not ECONNRESET.

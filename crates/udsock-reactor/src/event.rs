@@ -1,5 +1,15 @@
 //! What a poll reports, and into what.
 
+use rustix::io::Errno;
+
+/// What stands for a panic among the errnos: no call on a socket or a file reports it.
+pub const PANICKED: Errno = Errno::NOTRECOVERABLE;
+
+/// An errno as readers in other languages have it: below 0, and `i32::MIN` for [`PANICKED`], whose number is the system's.
+pub fn negative(errno: Errno) -> i32 {
+    if errno == PANICKED { i32::MIN } else { -errno.raw_os_error() }
+}
+
 /// One report of [`Reactor::poll`](crate::Reactor::poll), laid out as four 32-bit integers for readers in other languages.
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -8,7 +18,7 @@ pub struct Event {
     pub subject: u32,
     /// What happened.
     pub kind: EventKind,
-    /// `Data`: bytes, at least 1. `Error`: the errno, positive. `Completed`: the new socket's slot, or the negative errno.
+    /// `Data`: bytes, at least 1. `Error`: the [`negative`] errno. `Completed`: the new socket's slot, or the negative errno.
     /// `Note`: its number.
     pub value: i32,
     /// `Data`: where the bytes begin in the scratch memory. `Completed`: the new socket's generation.

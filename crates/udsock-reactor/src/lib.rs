@@ -8,23 +8,26 @@
 //! - a descriptor has exactly one owner, from the system call that made it to the one that closes it;
 //! - an event for a socket that is gone is dropped, never delivered to its successor ([`Id`] carries a generation);
 //! - nothing is read from a connection that was not asked for ([`Reactor::read_start`]);
-//! - one call to `poll` is bounded by the events and the scratch memory it is given, and sockets take turns.
+//! - one call to `poll` is bounded by the events and the scratch memory it is given, and sockets take turns;
+//! - a panic while a connection is read is that connection's failure, and no other event is lost to it.
 
 mod connection;
 mod event;
+mod fault;
 mod id;
 mod listener;
 mod mailbox;
+pub mod panics;
 mod reactor;
 mod revocable;
 mod streak;
 mod stream;
 mod table;
 
-pub use event::{Event, EventKind};
+pub use event::{Event, EventKind, PANICKED, negative};
 pub use id::Id;
 pub use listener::Gate;
-pub use mailbox::{Answer, Arrival, Mailbox};
+pub use mailbox::{Answer, Arrival, Mailbox, Refused};
 pub use reactor::{Destination, Polled, Reactor, Role};
 pub use revocable::Revocable;
 pub use rustix::io::Errno;

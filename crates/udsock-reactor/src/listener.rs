@@ -1,6 +1,6 @@
 //! A listening descriptor of a reactor, and its pause when descriptors or memory run out.
 
-use crate::stream;
+use crate::{fault, stream};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -66,7 +66,7 @@ impl Listener {
             return Ok(fd);
         }
         loop {
-            match accept_non_blocking(&self.fd) {
+            match fault::call("accept", || accept_non_blocking(&self.fd)) {
                 Ok(fd) => return Ok(fd),
                 Err(Errno::INTR | Errno::CONNABORTED) => {}
                 // Linux wants a descriptor before it looks whether anybody is there.
@@ -118,7 +118,7 @@ impl Listener {
     /// on, with an empty queue, too.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(crate) fn refuse_newcomers(&self) -> Result<(), Errno> {
-        rustix::net::shutdown(&self.fd, rustix::net::Shutdown::Read)
+        fault::call("shutdown", || rustix::net::shutdown(&self.fd, rustix::net::Shutdown::Read))
     }
 
     /// Only closing refuses newcomers here.
@@ -127,13 +127,15 @@ impl Listener {
         Err(Errno::OPNOTSUPP)
     }
 
-    /// Would `accept` find a connection now? Takes nothing.
+    /// Would `accept` find a connection now, as far as can be known? Takes nothing.
     pub(crate) fn is_acceptable(&self) -> bool {
         if self.kept.is_some() {
             return true;
         }
         let mut fds = [PollFd::from_borrowed_fd(self.fd.as_fd(), PollFlags::IN)];
-        matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(1..))
+        let polled = fault::call("poll", || poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })));
+        // Who cannot be asked about may be there: a "no" would leave him waiting.
+        polled != Ok(0)
     }
 }
 

@@ -1,9 +1,10 @@
 //! How other threads hand descriptors to a reactor.
 
-use crate::{Revocable, Role};
+use crate::{Revocable, Role, fault};
 use mio::Waker;
 use rustix::io::Errno;
 use std::collections::VecDeque;
+use std::fmt;
 use std::os::fd::OwnedFd;
 
 /// What another thread has to say of a request.
@@ -15,13 +16,27 @@ pub struct Arrival {
     pub outcome: Result<Answer, Errno>,
 }
 
+/// Takes back a descriptor that could not join the reactor, still open, and why; on the reactor's thread.
+pub type Refused = Box<dyn FnOnce(OwnedFd, Errno) + Send>;
+
 /// What a request brought.
-#[derive(Debug)]
 pub enum Answer {
     /// A descriptor that joins the reactor in this role.
     Socket(OwnedFd, Role),
+    /// A listener. If it cannot join, there is no `Completed` event: the answer is up to whoever takes it back.
+    Listener(OwnedFd, Refused),
     /// A number whose meaning is a matter of the two ends; a request may have any number of them.
     Note(i32),
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Answer::Socket(fd, role) => f.debug_tuple("Socket").field(fd).field(role).finish(),
+            Answer::Listener(fd, _) => f.debug_tuple("Listener").field(fd).finish_non_exhaustive(),
+            Answer::Note(note) => f.debug_tuple("Note").field(note).finish(),
+        }
+    }
 }
 
 /// A bounded queue into a reactor, for any thread. Its arrivals come out of [`Reactor::poll`](crate::Reactor::poll).
@@ -44,10 +59,9 @@ impl Mailbox {
     ///
     /// # Errors
     ///
-    /// Gives the arrival back when [`CAPACITY`](Mailbox::CAPACITY) arrivals wait already.
+    /// Gives the arrival back when [`CAPACITY`](Mailbox::CAPACITY) arrivals wait already, or when the owner cannot be woken.
     pub fn deliver(&self, arrival: Arrival) -> Result<(), Arrival> {
-        // It fails only if the counter would overflow, and then it is set: the owner is awake already.
-        self.queue.push(arrival, || drop(self.waker.wake()))
+        self.queue.push(arrival, || fault::call("wake", || self.waker.wake()).is_ok())
     }
 
     /// The oldest arrival, and whether others wait behind it.
@@ -72,17 +86,15 @@ impl<T> Queue<T> {
         Queue { items: Revocable::new(VecDeque::new()), capacity }
     }
 
-    /// Drops the item when the queue is closed, and gives it back when the queue is full. `ring` is called under the
-    /// lock, when there was nothing before.
-    fn push(&self, item: T, ring: impl FnOnce()) -> Result<(), T> {
+    /// Drops the item when the queue is closed, and gives it back when the queue is full or `ring` says that nobody hears.
+    /// It is called under the lock, when there was nothing before, and before the item is in: what nobody was woken for
+    /// must not look as if somebody had been.
+    fn push(&self, item: T, ring: impl FnOnce() -> bool) -> Result<(), T> {
         let pushed = self.items.with(|items| {
-            if items.len() >= self.capacity {
+            if items.len() >= self.capacity || (items.is_empty() && !ring()) {
                 return Err(item);
             }
             items.push_back(item);
-            if items.len() == 1 {
-                ring();
-            }
             Ok(())
         });
         pushed.unwrap_or(Ok(()))

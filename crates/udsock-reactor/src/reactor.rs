@@ -1,11 +1,12 @@
 //! The reactor: which sockets have something to say, in turns.
 
 use crate::connection::{Connection, READ_SIZE, SMALLEST_READ};
-use crate::event::Ring;
+use crate::event::{PANICKED, Ring, negative};
+use crate::fault;
 use crate::listener::{Gate, Listener, is_shortage};
 use crate::streak::Streak;
 use crate::table::Table;
-use crate::{Answer, Arrival, Event, EventKind, Id, Mailbox, stream};
+use crate::{Answer, Arrival, Event, EventKind, Id, Mailbox, panics, stream};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use rustix::io::Errno;
@@ -13,6 +14,7 @@ use rustix::net::Shutdown;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -111,6 +113,8 @@ pub struct Reactor {
     mailbox: Arc<Mailbox>,
     has_mail: bool,
     drain: Vec<u8>,
+    /// The last poll panicked.
+    panicked: bool,
 }
 
 impl Reactor {
@@ -123,8 +127,8 @@ impl Reactor {
     ///
     /// EMFILE, ENFILE or ENOMEM, when the poll object or its waker cannot be had.
     pub fn new() -> Result<Reactor, Errno> {
-        let poll = Poll::new().map_err(errno)?;
-        let waker = Waker::new(poll.registry(), Id::MAILBOX).map_err(errno)?;
+        let poll = fault::call("epoll_create", Poll::new).map_err(errno)?;
+        let waker = fault::call("eventfd", || Waker::new(poll.registry(), Id::MAILBOX)).map_err(errno)?;
         Ok(Reactor {
             poll,
             reports: Events::with_capacity(POLL_EVENTS),
@@ -138,6 +142,7 @@ impl Reactor {
             mailbox: Arc::new(Mailbox::new(waker)),
             has_mail: false,
             drain: Vec::new(),
+            panicked: false,
         })
     }
 
@@ -152,6 +157,7 @@ impl Reactor {
     ///
     /// EMFILE when the table is full, ENOMEM or ENOSPC when the kernel cannot watch one more. The descriptor is closed then.
     pub fn add(&mut self, fd: OwnedFd, role: Role) -> Result<Id, Errno> {
+        self.register(fd.as_fd())?;
         self.insert(match role {
             Role::Connection => {
                 stream::prepare(fd.as_fd())?;
@@ -163,15 +169,16 @@ impl Reactor {
         })
     }
 
+    /// What has been registered.
     fn insert(&mut self, socket: Socket) -> Result<Id, Errno> {
-        self.register(socket.fd())?;
         self.sockets.insert(socket).ok_or(Errno::MFILE)
     }
 
     /// Watches what is to be inserted next.
     fn register(&self, fd: BorrowedFd<'_>) -> Result<(), Errno> {
         let id = self.sockets.vacancy().ok_or(Errno::MFILE)?;
-        self.poll.registry().register(&mut SourceFd(&fd.as_raw_fd()), id.token(), READ).map_err(errno)
+        let (fd, registry) = (fd.as_raw_fd(), self.poll.registry());
+        fault::call("epoll_ctl", || registry.register(&mut SourceFd(&fd), id.token(), READ)).map_err(errno)
     }
 
     /// A socket's descriptor, for questions to the kernel.
@@ -251,7 +258,9 @@ impl Reactor {
     pub fn write(&mut self, id: Id, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
         let connection = self.connection(id)?;
         let sent = connection.write(slices);
-        if connection.wants_write && !connection.watches_write {
+        // Watched already, and yet nothing was taken: room was there, so the kernel has none to report.
+        let in_vain = matches!(sent, Ok(0) | Err(Errno::AGAIN));
+        if connection.wants_write && (in_vain || !connection.watches_write) {
             connection.watches_write = true;
             let fd = connection.fd.as_raw_fd();
             self.watch(fd, id, READ | Interest::WRITABLE)?;
@@ -261,7 +270,9 @@ impl Reactor {
 
     /// Writable is watched only while somebody waits for it: AF_UNIX reports it each time the peer reads.
     fn watch(&self, fd: RawFd, id: Id, interest: Interest) -> Result<(), Errno> {
-        self.poll.registry().reregister(&mut SourceFd(&fd), id.token(), interest).map_err(errno)
+        let registry = self.poll.registry();
+        fault::call("epoll_ctl", || registry.reregister(&mut SourceFd(&fd), id.token(), interest))
+            .map_err(errno)
     }
 
     /// Ends a direction, or both, of a connection. Ending the read side throws away what the kernel holds unread.
@@ -298,7 +309,16 @@ impl Reactor {
     pub fn accept(&mut self, id: Id) -> Result<Id, Errno> {
         let accepted = match self.listener(id)?.accept() {
             Ok(fd) => self.admit(id, fd),
-            Err(errno) => Err(errno),
+            Err(errno) => {
+                if fault::owes_readiness() {
+                    let fd = self.fd(id)?.as_raw_fd();
+                    self.poll
+                        .registry()
+                        .reregister(&mut SourceFd(&fd), id.token(), READ)
+                        .map_err(self::errno)?;
+                }
+                Err(errno)
+            }
         };
         if self.listener(id)?.paused_for().is_some() && !self.paused.contains(&id) {
             self.paused.push(id);
@@ -324,7 +344,7 @@ impl Reactor {
             return Err(errno);
         }
         self.listener(id)?.end_shortage();
-        self.sockets.insert(Socket::Connection(Connection::new(fd, refuses_rights))).ok_or(Errno::MFILE)
+        self.insert(Socket::Connection(Connection::new(fd, refuses_rights)))
     }
 
     /// Has every connection of a listener pass `gate` before [`accept`](Reactor::accept) hands it out.
@@ -394,33 +414,78 @@ impl Reactor {
     ///
     /// # Errors
     ///
-    /// EINVAL when `ring` has fewer than [`SMALLEST_RING`](Reactor::SMALLEST_RING) places or `scratch` less than 16 KiB.
+    /// EINVAL when `ring` has fewer than [`SMALLEST_RING`](Reactor::SMALLEST_RING) places or `scratch` less than 16 KiB;
+    /// [`PANICKED`] after the second panic in a row, when events may be lost.
     pub fn poll(&mut self, ring: &mut [Event], scratch: &mut [u8]) -> Result<Polled, Errno> {
         if ring.len() < Reactor::SMALLEST_RING || scratch.len() < SMALLEST_READ {
             return Err(Errno::INVAL);
         }
-        self.sockets.recycle();
         let mut ring = Ring { places: ring, used: 0 };
+        // What is in the ring after a panic stays: the kernel has those bytes no more.
+        let more = match catch_unwind(AssertUnwindSafe(|| self.collect(&mut ring, scratch))) {
+            Ok(collected) => {
+                self.panicked = false;
+                collected?
+            }
+            Err(_) if self.panicked => return Err(PANICKED),
+            Err(_) => {
+                self.panicked = true;
+                self.look_at_all_again();
+                true
+            }
+        };
+        Ok(Polled { events: ring.used, more })
+    }
+
+    /// Fills the ring; is there, or may there be, more?
+    fn collect(&mut self, ring: &mut Ring<'_>, scratch: &mut [u8]) -> Result<bool, Errno> {
+        self.sockets.recycle();
         if self.is_idle() && self.enqueue_guess() {
-            let more = self.collect_input(&mut ring, scratch);
+            let more = self.collect_input(ring, scratch);
             if ring.used > 0 {
-                return Ok(Polled { events: ring.used, more });
+                return Ok(more);
             }
             self.streak.end();
         }
         let mut more = false;
-        self.collect_reports(&mut ring)?;
-        more |= self.collect_resumed(&mut ring);
-        self.collect_writable(&mut ring);
-        more |= self.collect_mail(&mut ring);
-        more |= self.collect_input(&mut ring, scratch);
-        Ok(Polled { events: ring.used, more })
+        self.collect_reports(ring)?;
+        panics::reach("collect");
+        more |= self.collect_resumed(ring);
+        more |= self.collect_writable(ring);
+        more |= self.collect_mail(ring);
+        more |= self.collect_input(ring, scratch);
+        Ok(more)
+    }
+
+    /// After a panic nobody knows what the kernel has reported and was not noted; it does not report it again.
+    fn look_at_all_again(&mut self) {
+        self.streak.end();
+        self.readable.clear();
+        self.writable.clear();
+        self.has_mail = true;
+        for id in self.sockets.ids() {
+            match self.sockets.get_mut(id) {
+                None => {}
+                Some(Socket::Listener(_)) => self.resumed.push(id),
+                Some(Socket::Connection(connection)) => {
+                    connection.mark_readable(true);
+                    connection.queued = false;
+                    if connection.watches_write {
+                        connection.wants_write = false;
+                        self.writable.push(id);
+                    }
+                    self.enqueue_if_ready(id);
+                }
+            }
+        }
     }
 
     /// What the kernel reports. At most one event a report, so the ring has room for all. Listeners come first, before
     /// anything that can make somebody stop waiting for a connection.
     fn collect_reports(&mut self, ring: &mut Ring<'_>) -> Result<(), Errno> {
-        match self.poll.poll(&mut self.reports, Some(Duration::ZERO)).map_err(errno) {
+        match fault::call("epoll_wait", || self.poll.poll(&mut self.reports, Some(Duration::ZERO)))
+            .map_err(errno)
+        {
             Ok(()) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),
         }
@@ -462,7 +527,7 @@ impl Reactor {
 
     /// Is nothing left from the last poll?
     fn is_idle(&self) -> bool {
-        self.readable.is_empty() && self.resumed.is_empty() && !self.has_mail
+        self.readable.is_empty() && self.resumed.is_empty() && self.writable.is_empty() && !self.has_mail
     }
 
     /// Puts the connection that the streak names into the queue; false if there is none, or it does not want to be read.
@@ -518,10 +583,12 @@ impl Reactor {
         false
     }
 
-    fn collect_writable(&mut self, ring: &mut Ring<'_>) {
-        for id in self.writable.drain(..) {
+    fn collect_writable(&mut self, ring: &mut Ring<'_>) -> bool {
+        let count = self.writable.len().min(ring.room());
+        for id in self.writable.drain(..count) {
             ring.push(id.slot, EventKind::Writable, 0, 0);
         }
+        !self.writable.is_empty()
     }
 
     fn collect_mail(&mut self, ring: &mut Ring<'_>) -> bool {
@@ -536,13 +603,20 @@ impl Reactor {
                     ring.push(request, EventKind::Note, note, 0);
                     continue;
                 }
-                Ok(Answer::Socket(fd, role)) => self.add(fd, role),
+                Ok(Answer::Socket(fd, role)) => contained(|| self.add(fd, role)),
+                Ok(Answer::Listener(fd, refused)) => match contained(|| self.register(fd.as_fd())) {
+                    Ok(()) => self.insert(Socket::Listener(Listener::new(fd))),
+                    Err(errno) => {
+                        refused(fd, errno);
+                        continue;
+                    }
+                },
                 Err(errno) => Err(errno),
             };
             match added {
                 // A slot number is below 2^21.
                 Ok(id) => ring.push(request, EventKind::Completed, id.slot as i32, id.generation),
-                Err(errno) => ring.push(request, EventKind::Completed, -errno.raw_os_error(), 0),
+                Err(errno) => ring.push(request, EventKind::Completed, negative(errno), 0),
             }
         }
         self.has_mail
@@ -564,10 +638,19 @@ impl Reactor {
         for _ in 0..self.readable.len() {
             let Some(id) = self.readable.pop_front() else { break };
             let Some(Socket::Connection(connection)) = self.sockets.get_mut(id) else { continue };
-            if !connection.read_in_turn(id.slot, ring, scratch, &mut used) {
-                // No room: this connection is the first of the next turn.
-                self.readable.push_front(id);
-                return true;
+            let turn = AssertUnwindSafe(|| connection.read_in_turn(id.slot, ring, scratch, &mut used));
+            match catch_unwind(turn) {
+                Ok(true) => {}
+                Ok(false) => {
+                    // No room: this connection is the first of the next turn.
+                    self.readable.push_front(id);
+                    return true;
+                }
+                Err(_) => {
+                    connection.give_up();
+                    ring.push(id.slot, EventKind::Error, negative(PANICKED), 0);
+                    continue;
+                }
             }
             connection.queued = false;
             if connection.bulk {
@@ -598,6 +681,19 @@ impl AsFd for Reactor {
     }
 }
 
+/// Whatever becomes of the work, its request is answered.
+fn contained<T>(work: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+    catch_unwind(AssertUnwindSafe(|| {
+        panics::reach("mail");
+        work()
+    }))
+    .unwrap_or(Err(PANICKED))
+}
+
+/// Of the poll object. Its EAGAIN would be taken for a socket's, which says that readiness follows.
 fn errno(error: std::io::Error) -> Errno {
-    Errno::from_io_error(&error).unwrap_or(Errno::IO)
+    match Errno::from_io_error(&error) {
+        Some(Errno::AGAIN) => Errno::NOBUFS,
+        errno => errno.unwrap_or(Errno::IO),
+    }
 }

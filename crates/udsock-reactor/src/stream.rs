@@ -1,6 +1,8 @@
 //! Non-blocking receive and send on a connected stream socket: the system calls, and nothing else.
 
+use crate::fault;
 use rustix::io::Errno;
+use rustix::net::Shutdown;
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -20,23 +22,35 @@ fn last_errno() -> Errno {
 /// be none (`bytes_alone`), the dearer `recvmsg` tells whether some were there.
 pub(crate) fn receive(fd: BorrowedFd<'_>, memory: &mut [u8], bytes_alone: bool) -> Result<Received, Errno> {
     loop {
-        let (length, flags) = if bytes_alone {
-            // SAFETY: the memory is exclusively borrowed for the whole call.
-            let length = unsafe {
-                libc::recv(fd.as_raw_fd(), memory.as_mut_ptr().cast(), memory.len(), libc::MSG_DONTWAIT)
-            };
-            (length, 0)
-        } else {
-            receive_message(fd, memory)
-        };
-        if let Ok(length) = usize::try_from(length) {
-            return Ok(Received { length, split: flags & libc::MSG_CTRUNC != 0 });
-        }
-        match last_errno() {
-            Errno::INTR => {}
-            errno => return Err(errno),
+        let received = fault::transfer("recv", |most| match most {
+            None => receive_once(fd, memory, bytes_alone),
+            // An empty read would not be the end of the stream.
+            Some(0) => Ok(Received { length: 0, split: false }),
+            // What is left ends no read early but at ancillary data.
+            Some(most) => {
+                let part = memory.get_mut(..most).unwrap_or_default();
+                receive_once(fd, part, bytes_alone).map(|received| Received { split: true, ..received })
+            }
+        });
+        match received {
+            Err(Errno::INTR) => {}
+            outcome => return outcome,
         }
     }
+}
+
+fn receive_once(fd: BorrowedFd<'_>, memory: &mut [u8], bytes_alone: bool) -> Result<Received, Errno> {
+    let (length, flags) = if bytes_alone {
+        // SAFETY: the memory is exclusively borrowed for the whole call.
+        let length = unsafe {
+            libc::recv(fd.as_raw_fd(), memory.as_mut_ptr().cast(), memory.len(), libc::MSG_DONTWAIT)
+        };
+        (length, 0)
+    } else {
+        receive_message(fd, memory)
+    };
+    let length = usize::try_from(length).map_err(|_| last_errno())?;
+    Ok(Received { length, split: flags & libc::MSG_CTRUNC != 0 })
 }
 
 /// Without room for ancillary data, so that its flags tell that there was some.
@@ -58,17 +72,20 @@ pub(crate) fn refuse_rights(fd: BorrowedFd<'_>) -> bool {
     /// From asm-generic/socket.h, which most architectures share; not yet in the libc crate.
     const SO_PASSRIGHTS: libc::c_int = 83;
     let off: libc::c_int = 0;
-    // SAFETY: the option's value is one integer, which lives during the call.
-    let status = unsafe {
-        libc::setsockopt(
-            fd.as_raw_fd(),
-            libc::SOL_SOCKET,
-            SO_PASSRIGHTS,
-            (&raw const off).cast(),
-            size_of::<libc::c_int>() as libc::socklen_t,
-        )
-    };
-    status == 0
+    let refused = fault::call("setsockopt", || {
+        // SAFETY: the option's value is one integer, which lives during the call.
+        let status = unsafe {
+            libc::setsockopt(
+                fd.as_raw_fd(),
+                libc::SOL_SOCKET,
+                SO_PASSRIGHTS,
+                (&raw const off).cast(),
+                size_of::<libc::c_int>() as libc::socklen_t,
+            )
+        };
+        if status == 0 { Ok(()) } else { Err(last_errno()) }
+    });
+    refused.is_ok()
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -85,20 +102,29 @@ const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT;
 /// Sends the slices in order with one system call and without SIGPIPE; returns how many bytes the kernel took.
 pub(crate) fn send(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
     loop {
-        let sent = match slices {
-            // A tenth cheaper than the general call: it shows in ping.
-            // SAFETY: the slice's memory is borrowed for the whole call.
-            [only] => unsafe { libc::send(fd.as_raw_fd(), only.as_ptr().cast(), only.len(), SEND_FLAGS) },
-            _ => send_message(fd, slices),
-        };
-        if let Ok(sent) = usize::try_from(sent) {
-            return Ok(sent);
-        }
-        match last_errno() {
-            Errno::INTR => {}
-            errno => return Err(errno),
+        let sent = fault::transfer("send", |most| match most {
+            None => send_once(fd, slices),
+            Some(most) => {
+                let first = slices.iter().find(|slice| !slice.is_empty());
+                let part = first.and_then(|slice| slice.get(..most)).unwrap_or_default();
+                send_once(fd, &[IoSlice::new(part)])
+            }
+        });
+        match sent {
+            Err(Errno::INTR) => {}
+            outcome => return outcome,
         }
     }
+}
+
+fn send_once(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
+    let sent = match slices {
+        // A tenth cheaper than the general call: it shows in ping.
+        // SAFETY: the slice's memory is borrowed for the whole call.
+        [only] => unsafe { libc::send(fd.as_raw_fd(), only.as_ptr().cast(), only.len(), SEND_FLAGS) },
+        _ => send_message(fd, slices),
+    };
+    usize::try_from(sent).map_err(|_| last_errno())
 }
 
 fn send_message(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> libc::ssize_t {
@@ -109,6 +135,16 @@ fn send_message(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> libc::ssize_t {
     message.msg_iovlen = slices.len() as _;
     // SAFETY: `message` names exactly the vectors of `slices`, whose memory is borrowed for the whole call.
     unsafe { libc::sendmsg(fd.as_raw_fd(), &message, SEND_FLAGS) }
+}
+
+/// Ends a direction, or both.
+pub(crate) fn shutdown(fd: BorrowedFd<'_>, how: Shutdown) -> Result<(), Errno> {
+    loop {
+        match fault::call("shutdown", || rustix::net::shutdown(fd, how)) {
+            Err(Errno::INTR) => {}
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Readies a descriptor for [`send`]: where a send cannot say "no SIGPIPE", the socket does.

@@ -54,6 +54,14 @@ impl<T> Table<T> {
         self.slots.iter().filter_map(|slot| slot.tenant.as_ref())
     }
 
+    pub(crate) fn ids(&self) -> Vec<Id> {
+        (0..)
+            .zip(&self.slots)
+            .filter(|(_, slot)| slot.tenant.is_some())
+            .map(|(number, slot)| Id { slot: number, generation: slot.generation })
+            .collect()
+    }
+
     pub(crate) fn remove(&mut self, id: Id) -> Option<T> {
         let slot = self.slots.get_mut(id.slot as usize)?;
         if slot.generation != id.generation {

@@ -172,8 +172,8 @@ pub fn bind_with(address: &Address, options: &BindOptions, cancelled: &AtomicBoo
         }
         None => {
             let socket = sys::stream_socket()?;
-            rustix::net::bind(&socket, &Sockaddr::new(address.as_bytes())?)?;
-            rustix::net::listen(&socket, options.backlog)?;
+            sys::bind(&socket, &Sockaddr::new(address.as_bytes())?)?;
+            sys::listen(socket.as_fd(), options.backlog)?;
             Bound { socket, file: None }
         }
         Some(path) if options.on_existing == OnExisting::Error => {
@@ -197,7 +197,7 @@ fn check(cancelled: &AtomicBool) -> io::Result<()> {
 /// A listener at a path where nothing stands.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn create(path: &Path, options: &BindOptions) -> io::Result<Bound> {
-    create_then(path, options.mode, |socket| rustix::net::listen(socket, options.backlog))
+    create_then(path, options.mode, |socket| sys::listen(socket, options.backlog))
 }
 
 /// A listener at a path where nothing stands. The system does not let a file be born with fewer permissions, so
@@ -206,7 +206,7 @@ fn create(path: &Path, options: &BindOptions) -> io::Result<Bound> {
 fn create(path: &Path, options: &BindOptions) -> io::Result<Bound> {
     match options.mode {
         Some(mode) => nursery::create(path, mode, options.backlog),
-        None => create_then(path, None, |socket| rustix::net::listen(socket, options.backlog)),
+        None => create_then(path, None, |socket| sys::listen(socket, options.backlog)),
     }
 }
 
@@ -221,9 +221,11 @@ fn create_then(
     if let Some(mode) = mode {
         permissions::before_bind(socket.as_fd(), mode)?;
     }
-    rustix::net::bind(&socket, &name)?;
+    sys::bind(&socket, &name)?;
+    // Asked once more if that fails: a file that nobody knows stays.
+    let found = SocketFile::find(path).or_else(|_| SocketFile::find(path))?;
     // What is no socket has come in its place: neither to be given a mode nor ever to be removed.
-    let file = SocketFile::find(path)?.filter(SocketFile::is_socket).ok_or_else(|| errno(libc::ESTALE))?;
+    let file = found.filter(SocketFile::is_socket).ok_or_else(|| errno(libc::ESTALE))?;
     // Nobody can connect to our own file yet. If somebody took over in between, this is theirs.
     let is_anothers = probe::listens(&name);
     if let Ok(true) = is_anothers {

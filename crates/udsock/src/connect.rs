@@ -175,7 +175,7 @@ fn attempt(address: &Address) -> io::Result<OwnedFd> {
     let target = Sockaddr::new(address.as_bytes())?;
     let socket = sys::stream_socket()?;
     let error = loop {
-        match rustix::net::connect(&socket, &target) {
+        match sys::connect(&socket, &target) {
             // The interrupted call may have gone through all the same.
             Ok(()) | Err(Errno::ISCONN) => return Ok(socket),
             Err(Errno::INTR) => {}

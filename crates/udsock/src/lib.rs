@@ -46,6 +46,7 @@ mod backoff;
 mod bind;
 mod connect;
 mod error;
+mod fault;
 mod listener;
 mod peer;
 mod sys;

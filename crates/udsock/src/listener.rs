@@ -15,6 +15,7 @@ use crate::backoff::{AcceptBackoff, ClosedOnDrop, Freed, is_exhaustion};
 use crate::bind::{adopt, bind};
 use crate::connect::into_stream;
 use crate::error::{errno, numbered};
+use crate::fault;
 use crate::sys;
 
 /// A listening socket on tokio's reactor.
@@ -108,6 +109,7 @@ impl Listener {
                 Ok(connection) => return into_stream(connection),
                 // Linux says EAGAIN for a listener that is shut down, too; tokio never clears this readiness.
                 Err(Errno::AGAIN) if cached.ready().is_read_closed() => return Err(errno(libc::EINVAL)),
+                Err(Errno::AGAIN) if fault::owes_readiness() => {}
                 Err(Errno::AGAIN) => cached.clear_ready(),
                 Err(error) if is_exhaustion(error.raw_os_error()) => {
                     freed.or_after(backoff.pause()).await;
@@ -214,7 +216,7 @@ fn take(listener: BorrowedFd<'_>) -> rustix::io::Result<OwnedFd> {
 fn has_news(listener: BorrowedFd<'_>) -> rustix::io::Result<bool> {
     let mut descriptors = [PollFd::from_borrowed_fd(listener, PollFlags::IN)];
     loop {
-        match poll(&mut descriptors, Some(&Timespec::default())) {
+        match fault::call("poll", || poll(&mut descriptors, Some(&Timespec::default()))) {
             Ok(count) => return Ok(count > 0),
             Err(Errno::INTR) => {}
             Err(error) => return Err(error),

@@ -11,9 +11,9 @@ mod platform;
 mod platform;
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
-pub(crate) use platform::peer_groups;
+use crate::fault;
 
 /// The process that was at the other end when the connection was made.
 ///
@@ -50,13 +50,18 @@ impl PeerCredentials {
     /// `ENOTCONN` if the socket has never been connected, `ENOTSOCK` if `fd` is no socket, and whatever else
     /// the system's query reports.
     pub fn of(fd: impl AsFd) -> io::Result<Self> {
-        platform::peer_credentials(fd.as_fd())
+        fault::call("getsockopt", || platform::peer_credentials(fd.as_fd()))
     }
 
     /// The process `pid`, where zero and less stand for one that cannot be seen.
     fn visible(pid: libc::pid_t) -> Option<u32> {
         u32::try_from(pid).ok().filter(|&pid| pid != 0)
     }
+}
+
+/// The peer's supplementary groups.
+pub(crate) fn peer_groups(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
+    fault::call("getsockopt", || platform::peer_groups(socket))
 }
 
 #[cfg(test)]

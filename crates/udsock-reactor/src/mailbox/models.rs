@@ -24,7 +24,10 @@ fn nothing_that_is_pushed_is_slept_over() {
         let bell = Arc::new(Notify::new());
         let producers = [1, 2].map(|item| {
             let (queue, bell) = (Arc::clone(&queue), Arc::clone(&bell));
-            thread::spawn(move || queue.push(item, || bell.notify()).unwrap())
+            thread::spawn(move || queue.push(item, || {
+                bell.notify();
+                true
+            }).unwrap())
         });
         let mut sum = 0;
         while sum < 3 {
@@ -47,10 +50,10 @@ fn nothing_that_is_pushed_is_slept_over() {
 fn a_full_queue_gives_the_item_back_and_takes_it_later() {
     loom::model(|| {
         let queue = Arc::new(Queue::new(1));
-        queue.push(1, || ()).unwrap();
+        queue.push(1, || true).unwrap();
         let producer = {
             let queue = Arc::clone(&queue);
-            thread::spawn(move || queue.push(2, || ()))
+            thread::spawn(move || queue.push(2, || true))
         };
         assert_eq!(queue.pop().map(|(item, _)| item), Some(1));
         match producer.join().unwrap() {
@@ -67,7 +70,7 @@ fn an_item_is_dropped_once_when_the_queue_closes_meanwhile() {
         let drops = Arc::new(AtomicUsize::new(0));
         let producers = [(), ()].map(|()| {
             let (queue, drops) = (Arc::clone(&queue), Arc::clone(&drops));
-            thread::spawn(move || assert!(queue.push(Counted(drops), || ()).is_ok()))
+            thread::spawn(move || assert!(queue.push(Counted(drops), || true).is_ok()))
         });
         drop(queue.pop());
         queue.close();

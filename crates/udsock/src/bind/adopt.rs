@@ -8,6 +8,7 @@ use rustix::net::{SocketType, sockopt};
 
 use crate::address::Address;
 use crate::error::errno;
+use crate::fault;
 use crate::sys;
 
 /// Whether `socket` is a Unix-domain stream socket that listens. Changes nothing.
@@ -39,7 +40,11 @@ pub fn inspect_connection(socket: BorrowedFd<'_>) -> io::Result<()> {
 
 fn is_stream(socket: BorrowedFd<'_>) -> io::Result<()> {
     Address::local(socket)?;
-    if sockopt::socket_type(socket)? == SocketType::STREAM { Ok(()) } else { Err(errno(libc::EPROTOTYPE)) }
+    if fault::call("getsockopt", || sockopt::socket_type(socket))? == SocketType::STREAM {
+        Ok(())
+    } else {
+        Err(errno(libc::EPROTOTYPE))
+    }
 }
 
 /// Makes a listening socket that somebody else made, such as a service manager, fit for this crate:
@@ -67,8 +72,8 @@ fn prepare(
     inspect: fn(BorrowedFd<'_>) -> io::Result<()>,
 ) -> Result<OwnedFd, (OwnedFd, io::Error)> {
     let prepared = inspect(socket.as_fd()).and_then(|()| {
-        fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
-        Ok(ioctl_fionbio(&socket, true)?)
+        fault::call("fcntl", || fcntl_setfd(&socket, FdFlags::CLOEXEC))?;
+        Ok(fault::call("ioctl", || ioctl_fionbio(&socket, true))?)
     });
     match prepared {
         Ok(()) => Ok(socket),

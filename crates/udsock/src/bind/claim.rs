@@ -11,6 +11,7 @@ use rustix::process::geteuid;
 use super::file::SocketFile;
 use super::{BindOptions, Bound, OnExisting, check, create, lock, probe};
 use crate::error::errno;
+use crate::fault;
 use crate::sys::Sockaddr;
 
 /// Attempts while others, who do not take the lock, change what stands at the path.
@@ -77,7 +78,9 @@ fn replace(
         _ => error,
     })?;
     let placed = match SocketFile::find(path) {
-        Ok(Some(now)) if now == *existing => fs::rename(temporary, path).map(|()| true),
+        Ok(Some(now)) if now == *existing => {
+            fault::call("rename", || fs::rename(temporary, path)).map(|()| true)
+        }
         Ok(_) => Ok(false),
         Err(error) => Err(error),
     };

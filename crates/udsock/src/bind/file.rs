@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustix::process::geteuid;
 
 use super::lock;
+use crate::fault;
 
 /// For a removal, which goes on without the lock.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
@@ -40,7 +41,7 @@ pub enum FileState {
 impl SocketFile {
     /// What stands at `path` now; a symbolic link is not followed.
     pub(super) fn find(path: &Path) -> io::Result<Option<Self>> {
-        match fs::symlink_metadata(path) {
+        match fault::call("lstat", || fs::symlink_metadata(path)) {
             Ok(metadata) => Ok(Some(Self::new(path, &metadata))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -93,7 +94,7 @@ impl SocketFile {
     /// Whatever `lstat` reports, except that nothing is there (`ENOENT`, `ENOTDIR`). `EACCES` does not say that
     /// the file is gone: the process may have given up the right to see it.
     pub fn state(&self) -> io::Result<FileState> {
-        let metadata = match fs::symlink_metadata(&self.path) {
+        let metadata = match fault::call("lstat", || fs::symlink_metadata(&self.path)) {
             Ok(metadata) => metadata,
             Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => {
                 return Ok(FileState::Lost);
@@ -128,7 +129,7 @@ impl SocketFile {
         if self.state()? != FileState::Own {
             return Ok(false);
         }
-        match fs::remove_file(&self.path) {
+        match fault::call("unlink", || fs::remove_file(&self.path)) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),

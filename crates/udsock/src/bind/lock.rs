@@ -11,6 +11,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use crate::error::errno;
+use crate::fault;
 
 /// Held until it is closed. `ETIMEDOUT` after `limit`; `go_on` may end the waiting before.
 pub(super) fn acquire(
@@ -20,9 +21,11 @@ pub(super) fn acquire(
 ) -> io::Result<File> {
     let start = Instant::now();
     // Anything but a directory is refused without opening it, which may block.
-    let directory = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(directory)?;
+    let directory = fault::call("open", || {
+        OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(directory)
+    })?;
     loop {
-        match flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+        match fault::call("flock", || flock(&directory, FlockOperation::NonBlockingLockExclusive)) {
             Ok(()) => return Ok(directory),
             Err(Errno::WOULDBLOCK | Errno::INTR) => {}
             Err(error) => return Err(error.into()),

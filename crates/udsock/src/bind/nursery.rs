@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::file::SocketFile;
 use super::{Bound, create_then};
 use crate::error::errno;
+use crate::sys;
 
 /// A directory of mode 0700 and its one file, both removed when dropped.
 struct Nursery(PathBuf);
@@ -39,7 +40,7 @@ impl Drop for Nursery {
 
 pub(super) fn create(path: &Path, mode: u32, backlog: i32) -> io::Result<Bound> {
     let nursery = Nursery::beside(path)?;
-    let born = create_then(&nursery.file(), Some(mode), |socket| rustix::net::listen(socket, backlog))?;
+    let born = create_then(&nursery.file(), Some(mode), |socket| sys::listen(socket, backlog))?;
     match fs::hard_link(nursery.file(), path) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(errno(libc::EADDRINUSE)),

@@ -6,12 +6,13 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::fs::PermissionsExt;
 
 use super::file::SocketFile;
+use crate::fault;
 
 /// Linux makes the file with the socket's own permissions less the umask (`unix_bind_bsd` in the kernel), so it
 /// is born with no bit more than asked.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn before_bind(socket: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
-    Ok(rustix::fs::fchmod(socket, rustix::fs::Mode::from_raw_mode(mode))?)
+    Ok(fault::call("fchmod", || rustix::fs::fchmod(socket, rustix::fs::Mode::from_raw_mode(mode)))?)
 }
 
 /// Elsewhere the socket's permissions are not the file's.
@@ -32,13 +33,14 @@ pub(super) fn after_bind(file: &SocketFile, mode: u32) -> io::Result<()> {
         return Ok(());
     }
     let flags = libc::O_PATH | libc::O_NOFOLLOW;
-    let held = fs::OpenOptions::new().read(true).custom_flags(flags).open(file.path())?;
-    if !file.is(&held.metadata()?) {
+    let held =
+        fault::call("open", || fs::OpenOptions::new().read(true).custom_flags(flags).open(file.path()))?;
+    if !file.is(&fault::call("fstat", || held.metadata())?) {
         return Err(errno(libc::ESTALE));
     }
     // fchmod(2) does not take such a descriptor; the kernel resolves this link to the file itself.
     let link = format!("/proc/self/fd/{}", held.as_raw_fd());
-    match fs::set_permissions(link, Permissions::from_mode(mode)) {
+    match fault::call("chmod", || fs::set_permissions(link, Permissions::from_mode(mode))) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(errno(libc::EOPNOTSUPP)),
         outcome => outcome,
     }
@@ -50,5 +52,5 @@ pub(super) fn after_bind(file: &SocketFile, mode: u32) -> io::Result<()> {
     if file.permissions() == mode {
         return Ok(());
     }
-    fs::set_permissions(file.path(), Permissions::from_mode(mode))
+    fault::call("chmod", || fs::set_permissions(file.path(), Permissions::from_mode(mode)))
 }

@@ -22,7 +22,7 @@ const REFUSES_WHEN_FULL: bool = !cfg!(any(target_os = "linux", target_os = "andr
 fn knock(name: &Sockaddr, kind: SocketType) -> io::Result<Result<(), Errno>> {
     let socket = sys::socket(kind)?;
     loop {
-        match rustix::net::connect(&socket, name) {
+        match sys::probe(&socket, name) {
             Err(Errno::INTR) => {}
             answer => return Ok(answer),
         }

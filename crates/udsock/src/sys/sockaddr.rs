@@ -11,6 +11,7 @@ use rustix::net::addr::{SocketAddrArg, SocketAddrLen, SocketAddrOpaque};
 
 use super::platform::set_length;
 use crate::error::errno;
+use crate::fault;
 
 const PATH_OFFSET: usize = offset_of!(libc::sockaddr_un, sun_path);
 
@@ -63,13 +64,15 @@ unsafe impl SocketAddrArg for Sockaddr {
 /// What follows the family in the address that the socket is bound to.
 pub(crate) fn local_name(socket: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
     // SAFETY: `name` passes a buffer and its size, as `getsockname` wants them.
-    name(|address, length| unsafe { libc::getsockname(socket.as_raw_fd(), address, length) })
+    let query = |address, length| unsafe { libc::getsockname(socket.as_raw_fd(), address, length) };
+    fault::call("getsockname", || name(query))
 }
 
 /// What follows the family in the address that the other end is bound to.
 pub(crate) fn peer_name(socket: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
     // SAFETY: `name` passes a buffer and its size, as `getpeername` wants them.
-    name(|address, length| unsafe { libc::getpeername(socket.as_raw_fd(), address, length) })
+    let query = |address, length| unsafe { libc::getpeername(socket.as_raw_fd(), address, length) };
+    fault::call("getpeername", || name(query))
 }
 
 /// Asks for an address in a buffer that also holds Linux's terminator behind a full `sun_path`.

@@ -1,0 +1,42 @@
+// The first, because it says which addon is loaded.
+import { panicIn, panicked } from './addon.js'
+
+import test from 'ava'
+import { receive } from '../helpers.js'
+import { start } from '../program.js'
+import { bystanders, isDoorbell, live } from './helpers.js'
+
+const places = isDoorbell ? ['on_ring', 'ring', 'watch'] : ['on_readable']
+
+for (const place of places) {
+  test.serial(`a panic in the waker's call (${place}) fails nobody`, async t => {
+    const others = await bystanders(t)
+    for (let count = 0; count < 10; count++) {
+      panicIn(place)
+      // A turn that is due anyway needs no waker.
+      while (!panicked()) {
+        others.client.write('x')
+        t.is(String(await receive(others.server, 1)), 'x')
+      }
+      await live(t, others)
+    }
+  })
+}
+
+for (const place of ['cleanup', 'release', 'new', ...(isDoorbell ? [] : ['on_closed'])]) {
+  test.serial(
+    `a panic in a worker's beginning or end (${place}) is heard by nobody but the worker`,
+    async t => {
+      t.timeout(60_000)
+      const program = start(t, 'panic-worker.js', [place])
+      const { code, signal, output } = await program.ended
+      t.deepEqual([code, signal], [0, null])
+      t.deepEqual(JSON.parse(output), {
+        worker: place === 'new' ? ['ERR_INTERNAL', 'echo'] : ['echo'],
+        ended: 0,
+        left: 0,
+        main: 'echo',
+      })
+    },
+  )
+}
