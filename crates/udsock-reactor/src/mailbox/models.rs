@@ -24,10 +24,14 @@ fn nothing_that_is_pushed_is_slept_over() {
         let bell = Arc::new(Notify::new());
         let producers = [1, 2].map(|item| {
             let (queue, bell) = (Arc::clone(&queue), Arc::clone(&bell));
-            thread::spawn(move || queue.push(item, || {
-                bell.notify();
-                true
-            }).unwrap())
+            thread::spawn(move || {
+                queue
+                    .push(item, || {
+                        bell.notify();
+                        true
+                    })
+                    .unwrap()
+            })
         });
         let mut sum = 0;
         while sum < 3 {
