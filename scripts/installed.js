@@ -75,7 +75,7 @@ async function makeProject() {
   // What the tests take from inside the package is the installed one's; what is of this repository alone stays here.
   symlinkSync(join('node_modules', 'udsock', 'dist'), join(project, 'dist'))
   for (const spec of ['publish', 'security']) rmSync(join(project, '__test__', `${spec}.spec.ts`))
-  for (const folder of ['long', 'leak', 'ecosystem', 'faults', 'panics'])
+  for (const folder of ['long', 'leak', 'ecosystem', 'faults', 'panics', 'asan'])
     rmSync(join(project, '__test__', folder), { recursive: true })
   // Deno takes its configuration from beside the program that it is given.
   cpSync(join(root, 'scripts', 'ava.js'), join(project, 'ava.js'))
