@@ -4,7 +4,7 @@ import { Connection } from './connection.js'
 import { type Endpoint, Kind, Note } from './engine.js'
 import { abortError, illegalConstructor, listenerClosed, systemError } from './errors.js'
 import { Listening, nobodyThere, notAllowed } from './listening.js'
-import { isShortage, type Overload, OverloadReports } from './overload.js'
+import { isShortage, type Overload, OverloadReports, stillPaused } from './overload.js'
 import { type UnixSocketPath } from './path.js'
 import { type PeerCredentials, peerCredentials, UnixSocket } from './socket.js'
 import { validateBoolean, validateOptions, validateSignal } from './validate.js'
@@ -313,6 +313,10 @@ export class UnixListener
     }
     if (accepted === nobodyThere) {
       if (this.#stopped) void this.close()
+      return undefined
+    }
+    if (accepted === stillPaused) {
+      this.#retryAfter(engine.reactor.pausedFor(id))
       return undefined
     }
     if (isShortage(accepted)) {

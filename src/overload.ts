@@ -11,8 +11,10 @@ export interface Overload {
   readonly connections: number
 }
 
-const { EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC } = constants.errno
+const { EBUSY, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC } = constants.errno
 const shortages: ReadonlySet<number> = new Set([-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM, -ENOSPC])
+/** What `accept()` answers during the pause that follows a shortage: the kernel was not asked. */
+export const stillPaused = -EBUSY
 /** Milliseconds between two reports at least. */
 const interval = 1000
 

@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import { Connection, type KeptOptions } from '../connection.js'
 import { type Endpoint, type Engine, engine, Kind } from '../engine.js'
 import { invalidType, invalidValue } from '../errors.js'
-import { isShortage } from '../overload.js'
+import { isShortage, stillPaused } from '../overload.js'
 import { mayListen, mayWiden } from '../permission.js'
 import { validateSignal } from '../validate.js'
 import {
@@ -217,7 +217,7 @@ class PathServer extends EventEmitter<ServerEvents> implements Endpoint, AsyncDi
     if (this.#id === undefined || this.#engine === undefined) return false
     const accepted = this.#engine.raw.accept(this.#id)
     if (accepted === -EAGAIN) return false
-    if (isShortage(accepted)) {
+    if (accepted === stillPaused || isShortage(accepted)) {
       this.#acceptAfter(this.#engine.reactor.pausedFor(this.#id))
       return false
     }

@@ -186,7 +186,8 @@ raw! {
         let slices = slices.get(..count).unwrap_or_default();
         reactor.write(call.id(), slices).map(|sent| sent as i64)
     };
-    // accept(id): the new connection's id; -ECONNREFUSED when it was one that the listener does not allow.
+    // accept(id): the new connection's id; -ECONNREFUSED when it was one that the listener does not allow, -EBUSY during the
+    // pause after a shortage.
     accept as c"accept" (1) = |call, Open { reactor, .. }| reactor.accept(call.id()).map(|id| id.bits() as i64);
     // peer(id): uid, gid and pid (0: not known) in the answer.
     peer as c"peer" (1) = |call, Open { reactor, memory, .. }| {

@@ -14,7 +14,6 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(640);
 pub type Gate = Box<dyn Fn(BorrowedFd<'_>) -> bool>;
 
 struct Pause {
-    errno: Errno,
     length: Duration,
     until: Instant,
 }
@@ -54,13 +53,12 @@ impl Listener {
     }
 
     /// The next connection, non-blocking and close-on-exec. After a shortage the kernel is left alone until the pause
-    /// is over (5 ms, doubling to 1 s), and the answer is the shortage's errno. The client's address is not asked for:
+    /// is over (5 ms, doubling to 640 ms), and the answer is EBUSY, so that a shortage is told once each time the kernel
+    /// tells it, however many clients come meanwhile. The client's address is not asked for:
     /// the kernel's answer may be longer than its own structure.
     pub(crate) fn accept(&mut self) -> Result<OwnedFd, Errno> {
-        if let Some(pause) = &self.pause
-            && Instant::now() < pause.until
-        {
-            return Err(pause.errno);
+        if self.pause.as_ref().is_some_and(|pause| Instant::now() < pause.until) {
+            return Err(Errno::BUSY);
         }
         if let Some(fd) = self.kept.take() {
             return Ok(fd);
@@ -73,7 +71,7 @@ impl Listener {
                 Err(errno) if is_shortage(errno) && !self.is_acceptable() => return Err(Errno::AGAIN),
                 Err(errno) => {
                     if is_shortage(errno) {
-                        self.begin_pause(errno);
+                        self.begin_pause();
                     }
                     return Err(errno);
                 }
@@ -82,14 +80,14 @@ impl Listener {
     }
 
     /// Takes back what `accept` gave, because of a shortage: after the pause it is the next.
-    pub(crate) fn keep(&mut self, fd: OwnedFd, errno: Errno) {
+    pub(crate) fn keep(&mut self, fd: OwnedFd) {
         self.kept = Some(fd);
-        self.begin_pause(errno);
+        self.begin_pause();
     }
 
-    fn begin_pause(&mut self, errno: Errno) {
+    fn begin_pause(&mut self) {
         let length = self.pause.as_ref().map_or(SHORTEST_PAUSE, |pause| pause.length * 2).min(LONGEST_PAUSE);
-        self.pause = Some(Pause { errno, length, until: Instant::now() + length });
+        self.pause = Some(Pause { length, until: Instant::now() + length });
     }
 
     /// A connection has been dealt with, so the shortage is over.

@@ -305,7 +305,7 @@ impl Reactor {
     /// # Errors
     ///
     /// EAGAIN when none waits; ECONNREFUSED when the listener's gate refused the one that did, which is closed then; EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC in a shortage, after which the listener pauses for
-    /// [`paused_for`](Reactor::paused_for), and nobody is lost; EBADF; what the poll object reports of the new descriptor, which is closed then.
+    /// [`paused_for`](Reactor::paused_for), and nobody is lost; EBUSY during that pause; EBADF; what the poll object reports of the new descriptor, which is closed then.
     pub fn accept(&mut self, id: Id) -> Result<Id, Errno> {
         let accepted = match self.listener(id)?.accept() {
             Ok(fd) => self.admit(id, fd),
@@ -339,7 +339,7 @@ impl Reactor {
         stream::prepare(fd.as_fd())?;
         if let Err(errno) = self.register(fd.as_fd()) {
             if is_shortage(errno) {
-                self.listener(id)?.keep(fd, errno);
+                self.listener(id)?.keep(fd);
             }
             return Err(errno);
         }
