@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { buildAddon } from './addon.js'
 import { asanSuite } from './asan.js'
 import { command, root } from './command.js'
+import { miriSuite } from './miri.js'
 import { runtimeSuites } from './runtimes.js'
+import { valgrindSuite } from './valgrind.js'
 
 // Far beyond the slowest suite: only something that hangs gets here.
 const TIMEOUT = 30 * 60_000
@@ -222,7 +224,13 @@ async function runLoom() {
 const loom = [{ name: 'loom', run: runLoom }]
 const asan = [asanSuite(runAva)]
 
-const byName = { default: suites, long, leak, ecosystem, faults, panics, loom, asan, runtimes }
+const tools = [
+  check('fuzz-address', process.execPath, 'scripts/fuzz-address.js', '--runs', '1000000'),
+  miriSuite(outcome, libtestCounts),
+  valgrindSuite,
+]
+
+const byName = { default: suites, long, leak, ecosystem, faults, panics, loom, asan, tools, runtimes }
 
 /** Names for several suites. */
 export const groups = { ...byName, all: Object.values(byName).flat() }

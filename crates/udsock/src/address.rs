@@ -167,7 +167,7 @@ impl Address {
     ///
     /// A pathname ends at its terminator; one that fills the field has none, or has it one byte behind the
     /// field, which is why Linux reports lengths up to 111.
-    fn from_kernel(bytes: &[u8]) -> io::Result<Self> {
+    pub(crate) fn from_kernel(bytes: &[u8]) -> io::Result<Self> {
         if sys::HAS_ABSTRACT_NAMES && bytes.first() == Some(&0) {
             return Ok(Self::from_bytes(bytes)?);
         }

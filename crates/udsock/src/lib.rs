@@ -61,3 +61,18 @@ pub use bind::{
 pub use connect::{connect, connect_fd, connect_in_turn, try_connect};
 pub use listener::Listener;
 pub use peer::PeerCredentials;
+
+/// What only the kernel calls, for the fuzz targets (`cfg(fuzzing)`).
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    use std::io;
+
+    /// Decodes what follows the family in an address of the kernel's.
+    ///
+    /// # Errors
+    ///
+    /// `ENAMETOOLONG` where no address can be as long.
+    pub fn from_kernel(bytes: &[u8]) -> io::Result<crate::Address> {
+        crate::Address::from_kernel(bytes)
+    }
+}
