@@ -13,7 +13,9 @@ const longestTimeout = 2 ** 31 - 1
  * Source: class net.Socket of Node's documentation.
  */
 export abstract class PipeDuplex extends Duplex {
+  /** Of `#duration` milliseconds. It may run though no timeout is set: servers of http take it back and set it again with each request. */
   #timer: NodeJS.Timeout | undefined
+  #duration = 0
   #timeout: number | undefined
 
   /** Runs `work` in the async context of this socket's callbacks. */
@@ -36,29 +38,35 @@ export abstract class PipeDuplex extends Duplex {
   setTimeout(milliseconds: number, callback?: () => void): this {
     validateTimeout('milliseconds', milliseconds)
     if (callback !== undefined) validateFunction('callback', callback)
-    clearTimeout(this.#timer)
-    this.#timer = undefined
     this.#timeout = milliseconds
     if (milliseconds === 0) {
       if (callback !== undefined) this.removeListener('timeout', callback)
       return this
     }
     if (callback !== undefined) this.once('timeout', callback)
-    if (!this.destroyed) this.#timer = this.inContext(() => this.#startTimer(milliseconds))
+    if (!this.destroyed) this.#startTimer(milliseconds)
     return this
   }
 
-  #startTimer(milliseconds: number): NodeJS.Timeout {
-    return setTimeout(() => this.emit('timeout'), Math.min(milliseconds, longestTimeout)).unref()
+  #startTimer(milliseconds: number): void {
+    if (this.#timer !== undefined && this.#duration === milliseconds) {
+      this.#timer.refresh()
+      return
+    }
+    this.stopTimer()
+    this.#duration = milliseconds
+    const elapsed = (): void => void (this.#timeout !== 0 && this.emit('timeout'))
+    this.#timer = this.inContext(() => setTimeout(elapsed, Math.min(milliseconds, longestTimeout)).unref())
   }
 
   /** A byte went in or out. */
   protected touch(): void {
-    this.#timer?.refresh()
+    if (this.#timer !== undefined && this.#timeout !== 0) this.#timer.refresh()
   }
 
   protected stopTimer(): void {
     clearTimeout(this.#timer)
+    this.#timer = undefined
   }
 
   /** Ends, and destroys once everything written is in the kernel. As node:net's. */
