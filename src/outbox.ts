@@ -99,6 +99,14 @@ export class Outbox {
     this.#filled += length
   }
 
+  /** Text that takes `longest` bytes at most; returns how many it took. */
+  putText(text: string, encoding: BufferEncoding, longest: number): number {
+    const length = this.#room(longest).write(text, this.#filled, longest, encoding)
+    this.#written += length
+    this.#filled += length
+    return length
+  }
+
   /** A small chunk behind its length, 4 bytes big-endian. */
   putFrame(chunk: Uint8Array, length: number): void {
     this.#written += 4 + length

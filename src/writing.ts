@@ -24,6 +24,12 @@ function placeholder(length: number): Buffer {
   return (placeholders[length] ??= Buffer.from(zeroes, 0, length))
 }
 
+/** Bytes that a text can take at most in the encodings that are most used; Infinity: to be found out. */
+function longestText(text: string, encoding: BufferEncoding): number {
+  if (encoding === 'utf8') return 3 * text.length
+  return encoding === 'latin1' ? text.length : Infinity
+}
+
 /**
  * The writing half of a socket: the writes of a turn leave together at its end, or sooner when there are many. The outbox
  * holds the bytes, and the stream keeps account of its chunks.
@@ -39,7 +45,9 @@ export abstract class GatheringDuplex extends PipeDuplex implements Writer {
   #gathering = false
   /** Where in the outbox's bytes ends what the stream has handed over. */
   #handed = 0
-  /** Bytes of frames at the outbox's end that the stream has not been told of. */
+  /** And what it knows to be done, or need not learn of. */
+  #settled = 0
+  /** Bytes at the outbox's end that the stream has not been told of, at most `smallChunk`. */
   #untold = 0
   /** Corks of the user. */
   #corks = 0
@@ -88,7 +96,7 @@ export abstract class GatheringDuplex extends PipeDuplex implements Writer {
     this.#resource = resource
     this.#outbox.discard()
     this.#outbox = new Outbox(this.#engine, unconnected)
-    this.#handed = 0
+    this.#handed = this.#settled = 0
     this.#untold = 0
     this.#corks = 0
   }
@@ -102,6 +110,11 @@ export abstract class GatheringDuplex extends PipeDuplex implements Writer {
   override write(chunk: unknown, encoding?: BufferEncoding, callback?: Callback): boolean
   override write(chunk: unknown, encoding?: BufferEncoding | Callback, callback?: Callback): boolean {
     if (typeof encoding === 'function') return this.write(chunk, undefined, encoding)
+    if (typeof chunk === 'string' && chunk.length > 0 && !this.#refusesWrites() && !this.writableNeedDrain) {
+      const longest = longestText(chunk, encoding || this.#defaultEncoding)
+      if (longest <= smallChunk)
+        return this.#putText(chunk, encoding || this.#defaultEncoding, longest, callback)
+    }
     const bytes = this.#bytesOf(chunk, encoding)
     // After the end, or of what is no chunk, the stream makes the error; nothing of it must get into the outbox.
     if (bytes === undefined || this.#refusesWrites()) return super.write(chunk, encoding!, callback)
@@ -109,7 +122,21 @@ export abstract class GatheringDuplex extends PipeDuplex implements Writer {
     return this.#isTooMuch(length) ? this.#failOver(callback) : this.#put(bytes, length, callback)
   }
 
+  /** Straight into the outbox: with a Buffer between, short texts would cost twice as much. See `http`. */
+  #putText(text: string, encoding: BufferEncoding, longest: number, callback?: Callback): boolean {
+    this.#makeRoom(longest)
+    const length = this.#outbox.putText(text, encoding, longest)
+    this.#sendIfMuch()
+    return this.#owe(length, callback)
+  }
+
   #put(bytes: Uint8Array, length: number, callback?: Callback): boolean {
+    if (callback === undefined && length <= smallChunk && this.#corks === 0) {
+      this.#makeRoom(length)
+      this.#outbox.put(bytes, length)
+      this.#sendIfMuch()
+      return this.#owe(length)
+    }
     this.#tell()
     this.#outbox.put(bytes, length)
     this.#sendIfMuch()
@@ -129,13 +156,28 @@ export abstract class GatheringDuplex extends PipeDuplex implements Writer {
       this.#put(header, headerLength)
       return this.#put(payload, length - headerLength, callback)
     }
-    if (this.#untold + length > smallChunk) this.#tell()
+    this.#makeRoom(length)
     this.#outbox.putFrame(payload, byteLength(payload))
-    this.#untold += length
     if (this.#outbox.isLoaded) this.#send()
-    if (callback !== undefined || this.#corks > 0) this.#tell(callback)
+    return this.#owe(length, callback)
+  }
+
+  /** For so many bytes more that the stream is not told of. */
+  #makeRoom(length: number): void {
+    if (this.#untold + length > smallChunk) this.#tell()
+  }
+
+  /**
+   * The outbox holds so many bytes more. The stream is told only if somebody waits for them, or for the 'drain' that it owes
+   * from the high-water mark on: its write costs more than a small chunk. See `pipeline`, `framed-64` and `ping`.
+   */
+  #owe(length: number, callback?: Callback): boolean {
+    this.#untold += length
+    const unsettled = this.#outbox.written - this.#settled
+    const isAwaited = callback !== undefined || unsettled >= this.writableHighWaterMark
+    if (isAwaited || this.#corks > 0 || this.#id === unconnected) this.#tell(callback)
     else this.#gather()
-    return !this.writableNeedDrain
+    return !(this.writableNeedDrain || this.#refusesWrites())
   }
 
   /** Would so many bytes more break `writeLimit`? Never for those who wait for 'drain'. */
@@ -160,7 +202,7 @@ export abstract class GatheringDuplex extends PipeDuplex implements Writer {
     return false
   }
 
-  /** Tells the stream of frames, many at once: a write of the stream costs more than a small frame. See `framed-64`. */
+  /** Tells the stream of what it does not know of, all at once. */
   #tell(callback?: Callback): void {
     const length = this.#untold
     if (length === 0 || this.#refusesWrites()) return
@@ -283,9 +325,18 @@ export abstract class GatheringDuplex extends PipeDuplex implements Writer {
   /** @internal The end of the turn. */
   flush(): void {
     this.send()
-    this.#tell()
-    this.expectAnswer()
     this.#settle()
+    if (!this.#forget()) this.#tell()
+    this.expectAnswer()
+  }
+
+  /** Of what the kernel has taken, the stream need not learn any more, if it waits for nothing itself. */
+  #forget(): boolean {
+    const { sent, written } = this.#outbox
+    if (sent < written || this.#waiting !== undefined || this.#corks > 0) return false
+    this.#untold = 0
+    this.#handed = this.#settled = written
+    return true
   }
 
   override _write(chunk: Uint8Array, _encoding: BufferEncoding, callback: Callback): void {
@@ -335,6 +386,7 @@ export abstract class GatheringDuplex extends PipeDuplex implements Writer {
       return
     }
     this.#waiting = undefined
+    this.#settled = this.#handed
     try {
       this.#resource.runInAsyncScope(callback)
     } finally {
