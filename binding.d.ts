@@ -73,6 +73,15 @@ export declare class Reactor {
   localAddress(id: number): Uint8Array
 }
 
+/**
+ * Has glibc keep up to 64 MiB of freed memory. By default it gives the end of its heap back as soon as 128 KiB of it are free.
+ * V8 frees chunks that were received in bulk many at a time, and the next ones then cost a page fault every 4 KiB.
+ *
+ * glibc raises that threshold to twice the size of the largest mapped block that was freed, unless the user has set it
+ * (mallopt(3), `M_MMAP_THRESHOLD`): so one is made and freed, whose memory nobody touches. Other libraries' heaps do not mind.
+ */
+export declare function keepFreedMemory(): void
+
 /** The user and the group that stand for those without a number here; empty where there are no such. */
 export declare function overflowIds(): Array<number>
 

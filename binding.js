@@ -773,8 +773,9 @@ if (
   }
 }
 
-const { Reactor, overflowIds, uncaught } = nativeBinding
+const { Reactor, keepFreedMemory, overflowIds, uncaught } = nativeBinding
 export { Reactor }
+export { keepFreedMemory }
 export { overflowIds }
 export { uncaught }
 export const __napiBindingTarget = __napiLoadedBindingTarget

@@ -1,6 +1,10 @@
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import { connect } from '../index.js'
-import { everyPlace, listening, once, pair, places, receiveAll } from './helpers.js'
+import { directory, everyPlace, listening, once, pair, places, receiveAll } from './helpers.js'
 import {
   argument,
   generator,
@@ -8,6 +12,7 @@ import {
   pattern,
   program,
   sha256,
+  start,
   turns,
 } from './socket-helpers.js'
 
@@ -139,4 +144,39 @@ for (const place of everyPlace) {
     server.unshift(all.subarray(4))
     t.is(String(await receiveAll(server)), 'body')
   })
+}
+
+// Other C libraries' heaps, and those of other runtimes, learn nothing from it.
+const { bun, deno } = process.versions
+const isNode = bun === undefined && deno === undefined
+const report = isNode
+  ? (process.report.getReport() as { header: { glibcVersionRuntime?: string } })
+  : undefined
+const straced =
+  report?.header.glibcVersionRuntime !== undefined &&
+  spawnSync('strace', ['-e', 'trace=munmap', 'true']).status === 0
+
+for (const [received, lessons] of [
+  [8, 0],
+  [64, 1],
+] as const) {
+  const ifStraced = straced ? test : test.skip
+  ifStraced(
+    `after ${received} MiB in bulk, glibc was taught to keep freed memory ${lessons} times`,
+    async t => {
+      const listener = await listening(t)
+      const log = join(directory(t), 'calls')
+      const reader = fileURLToPath(new URL('programs/bulk-reader.js', import.meta.url))
+      const args = ['-f', '-o', log, '--trace=munmap', process.execPath, reader, argument(listener.path)]
+      const { outcome } = start(t, 'strace', args)
+      const server = await listener.accept()
+      server.end(Buffer.alloc(received * mebibyte))
+      const { code, errors } = await outcome
+      t.is(code, 0, errors)
+      server.destroy()
+      // The block's size, with the header and in whole pages.
+      const blocks = readFileSync(log, 'utf8').match(/munmap\(\w+, 33492992/g) ?? []
+      t.is(blocks.length, lessons)
+    },
+  )
 }

@@ -1,5 +1,6 @@
 import { constants } from 'node:os'
 import { types } from 'node:util'
+import { binding } from './binding.js'
 import { type Engine, unconnected } from './engine.js'
 import { INTERNAL, invalidType, invalidValue } from './errors.js'
 
@@ -23,6 +24,9 @@ export interface Receiver<Socket> {
 /** Read into memory of its own when that much waits, the same as the reactor's own reads. */
 const bulkLength = 64 * 1024
 const bulkReads = 4
+/** Full reads after which freed memory is kept for the next ones: whoever receives no more than 16 MiB need not hold any. See receive. */
+const readsUntilKept = 256
+let fullReads = 0
 const wouldBlock = -constants.errno.EAGAIN
 
 /** The receiving half of a connection: whether it reads, and into what. */
@@ -119,6 +123,7 @@ export class Inbox<Socket> {
     const memory = Buffer.allocUnsafeSlow(bulkLength)
     const length = this.#read(memory)
     if (length === bulkLength) {
+      if (++fullReads === readsUntilKept) binding().keepFreedMemory()
       this.#take(memory)
       return true
     }

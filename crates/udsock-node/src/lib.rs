@@ -4,6 +4,7 @@
 //! - `raw`: the functions that move bytes and connections, on Node-API itself;
 //! - `environment`: the state behind both, which outlives every function that can reach it;
 //! - `memory`: what of JavaScript's memory Rust touches, and when;
+//! - [`heap`]: what the C library does with memory that is freed;
 //! - `libuv` and `doorbell`: the two ways to learn that the reactor has something to say;
 //! - `control`: the runtime thread on which everything waits that has to wait;
 //! - `contain`: where panics end, wherever Rust is entered.
@@ -13,6 +14,7 @@ mod control;
 mod doorbell;
 mod environment;
 mod fault;
+pub mod heap;
 mod libuv;
 mod memory;
 #[cfg(feature = "faults")]

@@ -1,0 +1,6 @@
+// Reads all that there is, and drops it.
+import { connect } from '../../index.js'
+import { address } from './socket-address.js'
+
+const socket = await connect(address(process.argv[2]))
+socket.resume().on('end', () => socket.end())
