@@ -58,6 +58,26 @@ for (const place of everyPlace) {
     t.is(called, 300)
   })
 
+  test(`who writes again in every callback, and is always called back, starves nobody (${place})`, async t => {
+    const writing = await pair(t, place)
+    const other = await pair(t, place)
+    const most = 200
+    let called = 0
+    let finished!: () => void
+    const all = new Promise<void>(resolve => (finished = resolve))
+    const again = () => {
+      if (++called < most) writing.client.write(String(called % 10), again)
+      else finished()
+    }
+    const immediate = new Promise<number>(resolve => setImmediate(() => resolve(called)))
+    writing.client.write('0', again)
+    other.client.write('other')
+    t.true((await immediate) < most, 'in one go')
+    t.is(String(await receive(other.server, 5)), 'other')
+    await all
+    t.is(String(await receive(writing.server, most)), '0123456789'.repeat(most / 10))
+  })
+
   test(`what was sent before destroy() is called back without an error (${place})`, async t => {
     const { client, server } = await pair(t, place)
     const outcomes: [string, string | undefined][] = []

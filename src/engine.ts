@@ -47,6 +47,8 @@ const scratchLength = 512 * 1024
 const lengthInHeap = 64
 /** Pulls before timers and everybody else have their turn again. */
 const pullsPerTurn = 16
+/** Writers that are flushed again in one go before everybody else has their turn: one whose peer keeps up writes for ever. */
+const reflushesPerTurn = 64
 /** Connections that are made at once before the event loop has its turn. */
 const breathsPerTurn = 64
 /** Sockets with gathered writes before they are sent, though not called back, without waiting for the turn's end. */
@@ -332,9 +334,11 @@ export class Engine {
 
   readonly #flush = (): void => {
     const dirty = this.#dirty
+    const most = this.#dirtyCount + reflushesPerTurn
     this.#postponed = false
     // Also those that become dirty meanwhile. The array is kept: growing a new one each turn shows in ping.
-    for (let index = 0; index < this.#dirtyCount; index++) {
+    let index = 0
+    for (; index < this.#dirtyCount && index < most; index++) {
       const writer = dirty[index]
       dirty[index] = undefined
       try {
@@ -343,7 +347,12 @@ export class Engine {
         this.#uncaught(error)
       }
     }
-    this.#dirtyCount = 0
+    const left = this.#dirtyCount - index
+    if (left > 0) {
+      dirty.copyWithin(0, index, this.#dirtyCount).fill(undefined, left, this.#dirtyCount)
+      setImmediate(this.#flush)
+    }
+    this.#dirtyCount = left
   }
 }
 

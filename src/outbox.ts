@@ -87,14 +87,9 @@ export class Outbox {
     return this.#failure
   }
 
-  /** `length`: the chunk's, in truth. */
+  /** A small chunk; `length`: its own, in truth. */
   put(chunk: Uint8Array, length: number): void {
     this.#written += length
-    if (length > smallChunk) {
-      this.#seal()
-      this.#push(chunk, length)
-      return
-    }
     this.#room(length).set(chunk, this.#filled)
     this.#filled += length
   }
@@ -170,6 +165,25 @@ export class Outbox {
     if (this.#blocked || this.#failure !== 0) return
     if (this.#uncorked === undefined && this.#slices.length === 0) this.#sendCopies()
     else this.#sendSlices()
+  }
+
+  /** Puts a large chunk in, and sends. What leaves at once, with nothing before it, needs no list. See send. */
+  sendChunk(chunk: Uint8Array, length: number): void {
+    const isAlone = this.held === 0 && this.#uncorked === undefined && !this.#blocked && this.#failure === 0
+    this.#written += length
+    if (!isAlone) {
+      this.#seal()
+      this.#push(chunk, length)
+      this.send()
+      return
+    }
+    const sent = this.#engine.raw.write(this.#id, chunk, 0, length)
+    if (sent === length) {
+      this.#sent += length
+    } else {
+      this.#push(chunk, length)
+      this.#advance(sent, 1)
+    }
   }
 
   /** The turn ends. Gives memory back to those that write in it: what has to wait moves into memory of its own. */

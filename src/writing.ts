@@ -138,8 +138,12 @@ export abstract class GatheringDuplex extends PipeDuplex implements Writer {
       return this.#owe(length)
     }
     this.#tell()
-    this.#outbox.put(bytes, length)
-    this.#sendIfMuch()
+    if (length > smallChunk) {
+      this.#send(bytes, length)
+    } else {
+      this.#outbox.put(bytes, length)
+      this.#sendIfMuch()
+    }
     const more = super.write(length > smallChunk ? bytes : placeholder(length), this.#exact(callback))
     this.#gather()
     return more
@@ -307,10 +311,12 @@ export abstract class GatheringDuplex extends PipeDuplex implements Writer {
     if (this.#outbox.isFilling) this.#send()
   }
 
-  #send(): void {
+  /** What there is, and the large `chunk` behind it. */
+  #send(chunk?: Uint8Array, length = 0): void {
     const outbox = this.#outbox
     const before = outbox.sent
-    outbox.send()
+    if (chunk === undefined) outbox.send()
+    else outbox.sendChunk(chunk, length)
     if (outbox.sent !== before) this.touch()
     this.holdIfBusy()
   }
