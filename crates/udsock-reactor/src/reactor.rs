@@ -51,7 +51,8 @@ pub enum Destination {
 
 enum Socket {
     Connection(Connection),
-    Listener(Listener),
+    // Few, and large: the table has room for thousands of connections.
+    Listener(Box<Listener>),
 }
 
 impl Socket {
@@ -164,8 +165,8 @@ impl Reactor {
                 let refuses_rights = stream::refuse_rights(fd.as_fd());
                 Socket::Connection(Connection::new(fd, refuses_rights))
             }
-            Role::Listener => Socket::Listener(Listener::new(fd)),
-            Role::SharedListener => Socket::Listener(Listener::shared(fd)),
+            Role::Listener => Socket::Listener(Box::new(Listener::new(fd))),
+            Role::SharedListener => Socket::Listener(Box::new(Listener::shared(fd))),
         })
     }
 
@@ -609,7 +610,7 @@ impl Reactor {
                 }
                 Ok(Answer::Socket(fd, role)) => contained(|| self.add(fd, role)),
                 Ok(Answer::Listener(fd, refused)) => match contained(|| self.register(fd.as_fd())) {
-                    Ok(()) => self.insert(Socket::Listener(Listener::new(fd))),
+                    Ok(()) => self.insert(Socket::Listener(Box::new(Listener::new(fd)))),
                     Err(errno) => {
                         refused(fd, errno);
                         continue;
