@@ -1,7 +1,6 @@
 import { type AsyncResource } from 'node:async_hooks'
 import { constants } from 'node:os'
-import { types } from 'node:util'
-import { byteLength, truthful } from './bytes.js'
+import { byteLength, bytesOf, longestText } from './bytes.js'
 import { type Connection } from './connection.js'
 import { type Engine, unconnected, type Writer } from './engine.js'
 import { backpressureLimit, bufferChanged, streamDestroyed } from './errors.js'
@@ -10,8 +9,6 @@ import { Outbox, smallChunk } from './outbox.js'
 import { PipeDuplex } from './pipe.js'
 
 type Callback = (error?: Error | null) => void
-
-const { isUint8Array } = types
 
 const notConnected = -constants.errno.ENOTCONN
 const defaultWriteLimit = 16 * 1024 * 1024
@@ -22,12 +19,6 @@ const placeholders: (Buffer | undefined)[] = []
 /** Stands in the stream's buffer for bytes that are in the outbox: only its length means something. */
 function placeholder(length: number): Buffer {
   return (placeholders[length] ??= Buffer.from(zeroes, 0, length))
-}
-
-/** Bytes that a text can take at most in the encodings that are most used; Infinity: to be found out. */
-function longestText(text: string, encoding: BufferEncoding): number {
-  if (encoding === 'utf8') return 3 * text.length
-  return encoding === 'latin1' ? text.length : Infinity
 }
 
 /**
@@ -115,7 +106,7 @@ export abstract class GatheringDuplex extends PipeDuplex implements Writer {
       if (longest <= smallChunk)
         return this.#putText(chunk, encoding || this.#defaultEncoding, longest, callback)
     }
-    const bytes = this.#bytesOf(chunk, encoding)
+    const bytes = bytesOf(chunk, encoding, this.#defaultEncoding)
     // After the end, or of what is no chunk, the stream makes the error; nothing of it must get into the outbox.
     if (bytes === undefined || this.#refusesWrites()) return super.write(chunk, encoding!, callback)
     const length = byteLength(bytes)
@@ -225,19 +216,6 @@ export abstract class GatheringDuplex extends PipeDuplex implements Writer {
     return this.writableEnded || this.destroyed || this.errored !== null
   }
 
-  /** A chunk as bytes; undefined for what the stream is to refuse. */
-  #bytesOf(chunk: unknown, encoding: BufferEncoding | undefined): Uint8Array | undefined {
-    if (typeof chunk === 'string') {
-      if (!encoding) return Buffer.from(chunk, this.#defaultEncoding)
-      return Buffer.isEncoding(encoding) ? Buffer.from(chunk, encoding) : undefined
-    }
-    if (encoding && (encoding as string) !== 'buffer' && !Buffer.isEncoding(encoding)) return undefined
-    if (isUint8Array(chunk)) return truthful(chunk)
-    return ArrayBuffer.isView(chunk)
-      ? new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength)
-      : undefined
-  }
-
   /** The stream answers for all that it hands over together, and fails what it never did: `callback` learns of its own bytes. */
   #exact(callback: Callback | undefined): Callback | undefined {
     if (typeof callback !== 'function') return undefined
@@ -282,7 +260,7 @@ export abstract class GatheringDuplex extends PipeDuplex implements Writer {
     if (typeof encoding === 'function') return this.end(chunk, undefined, encoding as () => void)
     if (this.#refusesWrites()) return super.end(chunk, encoding as BufferEncoding, callback as () => void)
     if (chunk !== undefined && chunk !== null) {
-      const bytes = this.#bytesOf(chunk, encoding as BufferEncoding)
+      const bytes = bytesOf(chunk, encoding as BufferEncoding, this.#defaultEncoding)
       if (bytes !== undefined && this.#isTooMuch(byteLength(bytes))) {
         this.#failOver(callback as Callback | undefined)
         return this
