@@ -65,7 +65,7 @@ function check(t: ExecutionContext, site: string, cell: Cell, what: string): voi
 }
 
 for (const waker of wakers)
-  for (const site of sites)
+  for (const site of waker === 'doorbell' ? [...sites, 'ring'] : sites)
     test.serial(`${site} on ${waker}: bytes exact or an error, in time, and nothing left`, async t => {
       const kinds = moving.has(site) ? [...errors, 'short', 'zero'] : errors
       // What comes at once, and what comes in between. Without a second look nobody knows whose a file is.

@@ -1,7 +1,9 @@
 //! The other waker, where there is no libuv to use: the control plane watches the reactor and rings.
 //!
-//! One-shot: a ring says "look", once; the JavaScript thread looks, and arms it again when it has seen everything. The
-//! thread-safe function carries nothing, is weak, and is never touched once its environment began to close.
+//! A ring says "look"; the JavaScript thread looks, and arms the bell again when it has seen everything. Until then it is rung
+//! again from time to time, since a ring can stay unheard: Deno looks for calls of a thread-safe function before it registers
+//! to be woken by them, and sleeps on after one that comes in between. The thread-safe function carries nothing, is weak, and
+//! is never touched once its environment began to close.
 
 use crate::contain::{REST, contain, contain_future};
 use crate::control;
@@ -14,11 +16,19 @@ use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 use udsock_reactor::{Errno, Revocable, panics};
+
+/// How soon it is rung again, and, doubled each time, at most: whoever is busy for long needs no reminders.
+const FIRST_REMINDER: Duration = Duration::from_millis(2);
+const LAST_REMINDER: Duration = Duration::from_secs(1);
+/// Rings that may wait to be heard; a queue of one would swallow the reminders.
+const RINGS: usize = 16;
 
 struct Bell(sys::napi_threadsafe_function);
 
@@ -36,15 +46,18 @@ impl Shared {
     fn ring(&self) -> bool {
         let rung = self.bell.with(|Bell(function)| {
             panics::reach("ring");
-            // A full queue means that a ring is under way, which is enough.
-            // SAFETY: the function is valid while the environment is open, and closing waits until this is over.
-            unsafe {
-                sys::napi_call_threadsafe_function(
-                    *function,
-                    ptr::null_mut(),
-                    sys::ThreadsafeFunctionCallMode::nonblocking,
-                )
-            }
+            let _ = fault::call("ring", || {
+                // A full queue means that rings are under way, which is enough.
+                // SAFETY: the function is valid while the environment is open, and closing waits until this is over.
+                let _ = unsafe {
+                    sys::napi_call_threadsafe_function(
+                        *function,
+                        ptr::null_mut(),
+                        sys::ThreadsafeFunctionCallMode::nonblocking,
+                    )
+                };
+                Ok::<(), Errno>(())
+            });
         });
         rung.is_some()
     }
@@ -81,7 +94,7 @@ impl Doorbell {
             .map_err(|error| Errno::from_io_error(&error.into()).unwrap_or(Errno::IO))?;
         let mut name = ptr::null_mut();
         let mut function = ptr::null_mut();
-        // SAFETY: by this function's contract; one queue place is enough for a signal without payload.
+        // SAFETY: by this function's contract.
         let status = unsafe {
             sys::napi_create_string_utf8(env, c"udsock".as_ptr(), 6, &mut name);
             sys::napi_create_threadsafe_function(
@@ -89,7 +102,7 @@ impl Doorbell {
                 ready,
                 ptr::null_mut(),
                 name,
-                1,
+                RINGS,
                 1,
                 ptr::null_mut(),
                 None,
@@ -142,8 +155,8 @@ async fn keep_watching(fd: AsyncFd<OwnedFd>, shared: Arc<Shared>) {
 }
 
 async fn watch(fd: &AsyncFd<OwnedFd>, shared: &Shared) {
+    shared.armed.notified().await;
     loop {
-        shared.armed.notified().await;
         panics::reach("watch");
         // Readiness is asked of the kernel: what the runtime remembers may have been seen by JavaScript since.
         let looked = fd.async_io(Interest::READABLE, |fd| {
@@ -151,6 +164,13 @@ async fn watch(fd: &AsyncFd<OwnedFd>, shared: &Shared) {
         });
         if looked.await.is_err() || !shared.ring() {
             return;
+        }
+        let mut reminder = FIRST_REMINDER;
+        while timeout(reminder, shared.armed.notified()).await.is_err() {
+            if !shared.ring() {
+                return;
+            }
+            reminder = (2 * reminder).min(LAST_REMINDER);
         }
     }
 }
@@ -170,7 +190,7 @@ unsafe extern "C" fn on_ring(
     if env.is_null() || ready.is_null() {
         return;
     }
-    // It rings once, so who panicked instead of looking has to look.
+    // Who panicked instead of looking has to look.
     for _ in 0..2 {
         let looked = contain(|| {
             panics::reach("on_ring");
