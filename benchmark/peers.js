@@ -5,6 +5,7 @@ import { workloadsNamed } from './pairs.js'
 /** What runtimes other than Node.js do as well; the others ask for V8's memory or differ in nothing. */
 const portable = [
   'ping',
+  'ping-busy',
   'ping-64',
   'pipeline',
   'receive',

@@ -89,6 +89,8 @@ export class Engine {
   readonly #dirty: (Writer | undefined)[] = []
   #dirtyCount = 0
   #postponed = false
+  /** Writers have had enough; the event loop is next. */
+  #sated = false
   readonly #busyPolling = new BusyPolling(
     microseconds => this.#run(microseconds),
     () => this.#rearm(),
@@ -333,9 +335,10 @@ export class Engine {
   }
 
   readonly #flush = (): void => {
+    this.#postponed = false
+    if (this.#sated) return
     const dirty = this.#dirty
     const most = this.#dirtyCount + reflushesPerTurn
-    this.#postponed = false
     // Also those that become dirty meanwhile. The array is kept: growing a new one each turn shows in ping.
     let index = 0
     for (; index < this.#dirtyCount && index < most; index++) {
@@ -350,9 +353,15 @@ export class Engine {
     const left = this.#dirtyCount - index
     if (left > 0) {
       dirty.copyWithin(0, index, this.#dirtyCount).fill(undefined, left, this.#dirtyCount)
-      setImmediate(this.#flush)
+      this.#sated = true
+      setImmediate(this.#flushOn)
     }
     this.#dirtyCount = left
+  }
+
+  readonly #flushOn = (): void => {
+    this.#sated = false
+    this.#flush()
   }
 }
 

@@ -12,7 +12,10 @@ import { bystanders, failure, internal, isDoorbell, live } from './helpers.js'
 const ways: Record<string, (socket: UnixSocket, peer: UnixSocket) => void> = {
   read_start: socket => socket.resume(),
   write: socket => socket.write('a little'),
-  writev: socket => socket.write(randomBytes(20_000)),
+  writev: socket => {
+    socket.write('a little')
+    socket.write(randomBytes(20_000))
+  },
   'shutdown, by end()': socket => socket.end(),
   'shutdown, by closeRead()': socket => socket.closeRead(),
   read_stop: (socket, peer) => {
