@@ -16,6 +16,7 @@ use std::io::ErrorKind;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -38,14 +39,20 @@ unsafe impl Send for Bell {}
 struct Shared {
     /// Revoked when the environment begins to close.
     bell: Revocable<Bell>,
+    /// A ring is under way, or was lost; nobody has looked since. The thread-safe function's context, too.
+    rung: Arc<AtomicBool>,
     armed: Notify,
 }
 
 impl Shared {
-    /// False when there is nobody left to ring for.
-    fn ring(&self) -> bool {
+    /// Rings, if no ring is under way or this is a reminder. False when there is nobody left to ring for.
+    fn ring(&self, is_reminder: bool) -> bool {
         let rung = self.bell.with(|Bell(function)| {
             panics::reach("ring");
+            // Who looks takes this back first: what there is to see now is seen then.
+            if self.rung.swap(true, Ordering::AcqRel) && !is_reminder {
+                return;
+            }
             let _ = fault::call("ring", || {
                 // A full queue means that rings are under way, which is enough.
                 // SAFETY: the function is valid while the environment is open, and closing waits until this is over.
@@ -94,6 +101,8 @@ impl Doorbell {
             .map_err(|error| Errno::from_io_error(&error.into()).unwrap_or(Errno::IO))?;
         let mut name = ptr::null_mut();
         let mut function = ptr::null_mut();
+        let rung = Arc::new(AtomicBool::new(false));
+        let context = Arc::into_raw(Arc::clone(&rung)).cast_mut().cast::<c_void>();
         // SAFETY: by this function's contract.
         let status = unsafe {
             sys::napi_create_string_utf8(env, c"udsock".as_ptr(), 6, &mut name);
@@ -104,19 +113,21 @@ impl Doorbell {
                 name,
                 RINGS,
                 1,
-                ptr::null_mut(),
-                None,
-                ptr::null_mut(),
+                context,
+                Some(on_finalize),
+                context,
                 Some(on_ring),
                 &mut function,
             )
         };
         if status != sys::Status::napi_ok {
+            // SAFETY: the count that was for the function, which does not exist.
+            drop(unsafe { Arc::from_raw(context.cast_const().cast::<AtomicBool>()) });
             return Err(Errno::NOTSUP);
         }
         // SAFETY: the function was just made on this thread.
         unsafe { sys::napi_unref_threadsafe_function(env, function) };
-        let shared = Arc::new(Shared { bell: Revocable::new(Bell(function)), armed: Notify::new() });
+        let shared = Arc::new(Shared { bell: Revocable::new(Bell(function)), rung, armed: Notify::new() });
         shared.armed.notify_one();
         let watch = runtime.spawn(keep_watching(fd, Arc::clone(&shared))).abort_handle();
         Ok(Doorbell { env, function, shared, watch })
@@ -162,12 +173,12 @@ async fn watch(fd: &AsyncFd<OwnedFd>, shared: &Shared) {
         let looked = fd.async_io(Interest::READABLE, |fd| {
             is_readable(fd).then_some(()).ok_or(ErrorKind::WouldBlock.into())
         });
-        if looked.await.is_err() || !shared.ring() {
+        if looked.await.is_err() || !shared.ring(false) {
             return;
         }
         let mut reminder = FIRST_REMINDER;
         while timeout(reminder, shared.armed.notified()).await.is_err() {
-            if !shared.ring() {
+            if !shared.ring(true) {
                 return;
             }
             reminder = (2 * reminder).min(LAST_REMINDER);
@@ -184,10 +195,16 @@ fn is_readable(fd: &OwnedFd) -> bool {
 unsafe extern "C" fn on_ring(
     env: sys::napi_env,
     ready: sys::napi_value,
-    _context: *mut c_void,
+    context: *mut c_void,
     _data: *mut c_void,
 ) {
     if env.is_null() || ready.is_null() {
+        return;
+    }
+    // SAFETY: the function's count of it, which goes when the function does.
+    let rung = unsafe { &*context.cast_const().cast::<AtomicBool>() };
+    // Somebody has looked since it rang. A second look could come before the promises that the first one settled.
+    if !rung.swap(false, Ordering::AcqRel) {
         return;
     }
     // Who panicked instead of looking has to look.
@@ -201,6 +218,11 @@ unsafe extern "C" fn on_ring(
             return;
         }
     }
+}
+
+unsafe extern "C" fn on_finalize(_env: sys::napi_env, rung: *mut c_void, _hint: *mut c_void) {
+    // SAFETY: the count that `start` gave to the function, which is not called any more.
+    drop(unsafe { Arc::from_raw(rung.cast_const().cast::<AtomicBool>()) });
 }
 
 /// # Safety
