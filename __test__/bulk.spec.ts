@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test from 'ava'
@@ -180,3 +180,12 @@ for (const [received, lessons] of [
     },
   )
 }
+
+// An installed package exports no such function.
+const isOwn = existsSync(new URL('../binding.js', import.meta.url))
+const limited = isNode && isOwn && spawnSync('prlimit', ['--version']).status === 0 ? test : test.skip
+
+limited('where there is no address space for the lesson, the process lives on', async t => {
+  const { code, signal, output, errors } = await program(t, 'bulk-no-room').outcome
+  t.deepEqual([code, signal, output], [0, null, 'lives on\n'], errors)
+})
