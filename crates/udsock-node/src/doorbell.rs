@@ -1,9 +1,9 @@
 //! The other waker, where there is no libuv to use: the control plane watches the reactor and rings.
 //!
-//! A ring says "look"; the JavaScript thread looks, and arms the bell again when it has seen everything. Until then it is rung
-//! again from time to time, since a ring can stay unheard: Deno looks for calls of a thread-safe function before it registers
-//! to be woken by them, and sleeps on after one that comes in between. The thread-safe function carries nothing, is weak, and
-//! is never touched once its environment began to close.
+//! A ring says "look"; the JavaScript thread looks, and arms the bell again when it has seen everything. Until somebody has
+//! looked it is rung again from time to time, since a ring can stay unheard: Deno looks for calls of a thread-safe function
+//! before it registers to be woken by them, and sleeps on after one that comes in between. The thread-safe function carries
+//! nothing, is weak, and is never touched once its environment began to close.
 
 use crate::contain::{REST, contain, contain_future};
 use crate::control;
@@ -45,14 +45,10 @@ struct Shared {
 }
 
 impl Shared {
-    /// Rings, if no ring is under way or this is a reminder. False when there is nobody left to ring for.
-    fn ring(&self, is_reminder: bool) -> bool {
+    /// Rings. False when there is nobody left to ring for.
+    fn ring(&self) -> bool {
         let rung = self.bell.with(|Bell(function)| {
             panics::reach("ring");
-            // Who looks takes this back first: what there is to see now is seen then.
-            if self.rung.swap(true, Ordering::AcqRel) && !is_reminder {
-                return;
-            }
             let _ = fault::call("ring", || {
                 // A full queue means that rings are under way, which is enough.
                 // SAFETY: the function is valid while the environment is open, and closing waits until this is over.
@@ -173,12 +169,13 @@ async fn watch(fd: &AsyncFd<OwnedFd>, shared: &Shared) {
         let looked = fd.async_io(Interest::READABLE, |fd| {
             is_readable(fd).then_some(()).ok_or(ErrorKind::WouldBlock.into())
         });
-        if looked.await.is_err() || !shared.ring(false) {
+        // Who looks takes this back first: while a ring is under way, what there is to see now is seen then.
+        if looked.await.is_err() || (!shared.rung.swap(true, Ordering::AcqRel) && !shared.ring()) {
             return;
         }
         let mut reminder = FIRST_REMINDER;
         while timeout(reminder, shared.armed.notified()).await.is_err() {
-            if !shared.ring(true) {
+            if shared.rung.load(Ordering::Acquire) && !shared.ring() {
                 return;
             }
             reminder = (2 * reminder).min(LAST_REMINDER);
@@ -208,15 +205,17 @@ unsafe extern "C" fn on_ring(
         return;
     }
     // Who panicked instead of looking has to look.
-    for _ in 0..2 {
+    let has_looked = (0..2).any(|_| {
         let looked = contain(|| {
             panics::reach("on_ring");
             // SAFETY: Node-API calls this on the JavaScript thread with the function's environment and an open scope.
             unsafe { look(env, ready) }
         });
-        if looked.is_ok() {
-            return;
-        }
+        looked == Ok(true)
+    });
+    if !has_looked {
+        // Perhaps nobody will arm the bell: it is rung again.
+        rung.store(true, Ordering::Release);
     }
 }
 
@@ -225,18 +224,21 @@ unsafe extern "C" fn on_finalize(_env: sys::napi_env, rung: *mut c_void, _hint: 
     drop(unsafe { Arc::from_raw(rung.cast_const().cast::<AtomicBool>()) });
 }
 
+/// False if it ended with an exception.
+///
 /// # Safety
 ///
 /// On the thread of `env`, which must be open and have an open scope; `ready` must be a function of it.
-unsafe fn look(env: sys::napi_env, ready: sys::napi_value) {
+unsafe fn look(env: sys::napi_env, ready: sys::napi_value) -> bool {
     let (mut global, mut result) = (ptr::null_mut(), ptr::null_mut());
     // SAFETY: by this function's contract.
     unsafe {
-        if sys::napi_get_global(env, &mut global) == sys::Status::napi_ok
+        let looked = sys::napi_get_global(env, &mut global) == sys::Status::napi_ok
             && sys::napi_call_function(env, global, ready, 0, ptr::null(), &mut result)
-                != sys::Status::napi_ok
-        {
+                == sys::Status::napi_ok;
+        if !looked {
             report_exception(env);
         }
+        looked
     }
 }
