@@ -20,7 +20,9 @@ export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update
 /** Everything that a stream brings. */
 export async function collect(stream: Readable): Promise<Buffer> {
   const chunks: Buffer[] = []
-  for await (const chunk of stream) chunks.push(chunk as Buffer)
+  // A plain `for await` destroys a Duplex at its peer's end, whatever it still has to send.
+  const all = stream.iterator({ destroyOnReturn: false })
+  for await (const chunk of all) chunks.push(chunk as Buffer)
   return Buffer.concat(chunks)
 }
 

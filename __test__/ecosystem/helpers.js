@@ -22,7 +22,9 @@ export const sha256 = bytes => createHash('sha256').update(bytes).digest('hex')
 
 export async function collect(stream) {
   const chunks = []
-  for await (const chunk of stream) chunks.push(chunk)
+  // A plain `for await` destroys a Duplex at its peer's end, whatever it still has to send.
+  const all = stream.iterator({ destroyOnReturn: false })
+  for await (const chunk of all) chunks.push(chunk)
   return Buffer.concat(chunks)
 }
 
