@@ -3,7 +3,7 @@
 use rustix::io::Errno;
 
 /// What stands for a panic among the errnos: no call on a socket or a file reports it.
-pub const PANICKED: Errno = Errno::NOTRECOVERABLE;
+pub const PANICKED: Errno = Errno::from_raw_os_error(libc::ENOTRECOVERABLE);
 
 /// An errno as readers in other languages have it: below 0, and `i32::MIN` for [`PANICKED`], whose number is the system's.
 pub fn negative(errno: Errno) -> i32 {
