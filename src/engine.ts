@@ -288,7 +288,7 @@ export class Engine {
    */
   readonly #rearm = (): void => {
     // A doorbell that is not armed never rings again.
-    if (this.#rings && !this.#busyPolling.isAwake && this.raw.arm() === INTERNAL) this.soon()
+    if (this.#rings && !this.#busyPolling.isAwake && this.raw.arm() < 0) this.soon()
   }
 
   #pull(isFirst: boolean, microseconds: number): boolean {

@@ -1,28 +1,26 @@
 //! The other waker, where there is no libuv to use: the control plane watches the reactor and rings.
 //!
-//! A ring says "look"; the JavaScript thread looks, and arms the bell again when it has seen everything. Until somebody has
-//! looked it is rung again from time to time, since a ring can stay unheard: Deno looks for calls of a thread-safe function
+//! A ring says "look"; the JavaScript thread looks, and arms the bell again when it has seen everything. In between nobody is
+//! woken for what happens. Until somebody has looked it is rung again from time to time, since a ring can stay unheard: Deno looks for calls of a thread-safe function
 //! before it registers to be woken by them, and sleeps on after one that comes in between. The thread-safe function carries
 //! nothing, is weak, and is never touched once its environment began to close.
 
 use crate::contain::{REST, contain, contain_future};
 use crate::control;
 use crate::fault;
+use crate::oneshot::Oneshot;
 use crate::ready::report_exception;
 use napi::sys;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::ffi::c_void;
-use std::io::ErrorKind;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::Notify;
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use udsock_reactor::{Errno, Revocable, panics};
 
 /// How soon it is rung again, and, doubled each time, at most: whoever is busy for long needs no reminders.
@@ -41,7 +39,6 @@ struct Shared {
     bell: Revocable<Bell>,
     /// A ring is under way, or was lost; nobody has looked since. The thread-safe function's context, too.
     rung: Arc<AtomicBool>,
-    armed: Notify,
 }
 
 impl Shared {
@@ -70,6 +67,7 @@ impl Shared {
 pub(crate) struct Doorbell {
     env: sys::napi_env,
     function: sys::napi_threadsafe_function,
+    readiness: Arc<Oneshot>,
     shared: Arc<Shared>,
     watch: AbortHandle,
 }
@@ -79,7 +77,7 @@ impl Doorbell {
     ///
     /// # Errors
     ///
-    /// What starting the runtime or duplicating the descriptor reports; ENOTSUP when no thread-safe function can be had.
+    /// What starting the runtime or [`Oneshot::new`] reports; ENOTSUP when no thread-safe function can be had.
     ///
     /// # Safety
     ///
@@ -90,10 +88,10 @@ impl Doorbell {
         ready: sys::napi_value,
     ) -> Result<Doorbell, Errno> {
         let runtime = control::runtime()?;
-        let fd = fault::call("fcntl", || rustix::io::fcntl_dupfd_cloexec(fd, 0))?;
+        let readiness = Arc::new(Oneshot::new(fd)?);
         let _context = runtime.enter();
         // SAFETY: the descriptor is owned by what is registered, and is not exchanged.
-        let fd = unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }
+        let watched = unsafe { AsyncFd::register_with_interest(Arc::clone(&readiness), Interest::READABLE) }
             .map_err(|error| Errno::from_io_error(&error.into()).unwrap_or(Errno::IO))?;
         let mut name = ptr::null_mut();
         let mut function = ptr::null_mut();
@@ -123,15 +121,14 @@ impl Doorbell {
         }
         // SAFETY: the function was just made on this thread.
         unsafe { sys::napi_unref_threadsafe_function(env, function) };
-        let shared = Arc::new(Shared { bell: Revocable::new(Bell(function)), rung, armed: Notify::new() });
-        shared.armed.notify_one();
-        let watch = runtime.spawn(keep_watching(fd, Arc::clone(&shared))).abort_handle();
-        Ok(Doorbell { env, function, shared, watch })
+        let shared = Arc::new(Shared { bell: Revocable::new(Bell(function)), rung });
+        let watch = runtime.spawn(keep_watching(watched, Arc::clone(&shared))).abort_handle();
+        Ok(Doorbell { env, function, readiness, shared, watch })
     }
 
-    /// Everything was seen: the next event may ring again.
-    pub(crate) fn arm(&self) {
-        self.shared.armed.notify_one();
+    /// Everything was seen: the next event may ring again, or one that has come since.
+    pub(crate) fn arm(&self) -> Result<(), Errno> {
+        self.readiness.arm()
     }
 
     /// Does the doorbell keep the event loop alive?
@@ -153,40 +150,40 @@ impl Doorbell {
     }
 }
 
-async fn keep_watching(fd: AsyncFd<OwnedFd>, shared: Arc<Shared>) {
-    while contain_future(watch(&fd, &shared)).await.is_err() {
+async fn keep_watching(readiness: AsyncFd<Arc<Oneshot>>, shared: Arc<Shared>) {
+    while contain_future(watch(&readiness, &shared)).await.is_err() {
         // Nobody else rings, and the ring that was due may not have been heard.
         tokio::time::sleep(REST).await;
-        shared.armed.notify_one();
+        shared.rung.store(true, Ordering::Release);
     }
 }
 
-async fn watch(fd: &AsyncFd<OwnedFd>, shared: &Shared) {
-    shared.armed.notified().await;
+async fn watch(readiness: &AsyncFd<Arc<Oneshot>>, shared: &Shared) {
+    let mut patience = FIRST_REMINDER;
+    let mut due = Instant::now();
     loop {
         panics::reach("watch");
-        // Readiness is asked of the kernel: what the runtime remembers may have been seen by JavaScript since.
-        let looked = fd.async_io(Interest::READABLE, |fd| {
-            is_readable(fd).then_some(()).ok_or(ErrorKind::WouldBlock.into())
-        });
+        // If it cannot be known, a needless ring does no harm, and a missing one would be the last.
+        let is_ready = readiness.get_ref().take().unwrap_or(true);
         // Who looks takes this back first: while a ring is under way, what there is to see now is seen then.
-        if looked.await.is_err() || (!shared.rung.swap(true, Ordering::AcqRel) && !shared.ring()) {
-            return;
-        }
-        let mut reminder = FIRST_REMINDER;
-        while timeout(reminder, shared.armed.notified()).await.is_err() {
-            if shared.rung.load(Ordering::Acquire) && !shared.ring() {
+        let is_new = is_ready && !shared.rung.swap(true, Ordering::AcqRel);
+        let is_late = !is_new && due <= Instant::now() && shared.rung.load(Ordering::Acquire);
+        if is_new || is_late {
+            patience = if is_new { FIRST_REMINDER } else { (2 * patience).min(LAST_REMINDER) };
+            due = Instant::now() + patience;
+            if !shared.ring() {
                 return;
             }
-            reminder = (2 * reminder).min(LAST_REMINDER);
+        }
+        let change = async { readiness.readable().await.map(|mut guard| guard.clear_ready()) };
+        let outcome = match shared.rung.load(Ordering::Acquire) {
+            true => timeout_at(due, change).await,
+            false => Ok(change.await),
+        };
+        if let Ok(Err(_)) = outcome {
+            return;
         }
     }
-}
-
-fn is_readable(fd: &OwnedFd) -> bool {
-    let mut fds = [PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN)];
-    // If it cannot be asked, a needless ring does no harm, and a missing one would be the last.
-    fault::call("poll", || poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))) != Ok(0)
 }
 
 unsafe extern "C" fn on_ring(

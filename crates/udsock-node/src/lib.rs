@@ -17,6 +17,7 @@ mod fault;
 pub mod heap;
 mod libuv;
 mod memory;
+mod oneshot;
 #[cfg(feature = "faults")]
 pub mod plan;
 mod raw;

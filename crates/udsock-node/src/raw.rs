@@ -136,7 +136,7 @@ raw! {
     // arm(): everything was seen; only the doorbell needs to know.
     arm as c"arm" (0) = |_call, Open { waker, .. }| {
         if let Waker::Doorbell(doorbell) = waker {
-            doorbell.arm();
+            doorbell.arm()?;
         }
         Ok(0)
     };
