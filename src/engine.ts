@@ -297,7 +297,7 @@ export class Engine {
     if (polled < 0) {
       if (polled === INTERNAL) this.#failAll()
       else this.#uncaught(systemError(polled, 'poll'))
-      return false
+      return this.#again
     }
     const ring = this.#ring
     const count = polled % MORE

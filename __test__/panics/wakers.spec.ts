@@ -23,6 +23,20 @@ for (const place of places) {
   })
 }
 
+if (isDoorbell)
+  test.serial('a ring whose every answer is a panic is repeated', async t => {
+    const others = await bystanders(t)
+    for (let count = 0; count < 10; count++) {
+      // A ring is answered twice at most.
+      panicIn('on_ring', 5)
+      while (!panicked()) {
+        others.client.write('x')
+        t.is(String(await receive(others.server, 1)), 'x')
+      }
+      await live(t, others)
+    }
+  })
+
 for (const place of ['cleanup', 'release', 'new', ...(isDoorbell ? [] : ['on_closed'])]) {
   test.serial(
     `a panic in a worker's beginning or end (${place}) is heard by nobody but the worker`,

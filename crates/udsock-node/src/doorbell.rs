@@ -1,9 +1,9 @@
 //! The other waker, where there is no libuv to use: the control plane watches the reactor and rings.
 //!
 //! A ring says "look"; the JavaScript thread looks, and arms the bell again when it has seen everything. In between nobody is
-//! woken for what happens. Until somebody has looked it is rung again from time to time, since a ring can stay unheard: Deno looks for calls of a thread-safe function
-//! before it registers to be woken by them, and sleeps on after one that comes in between. The thread-safe function carries
-//! nothing, is weak, and is never touched once its environment began to close.
+//! woken for what happens. Until it is answered the ring is repeated from time to time, since it can stay unheard: Deno looks
+//! for calls of a thread-safe function before it registers to be woken by them, and sleeps on after one that comes in between.
+//! The thread-safe function carries nothing, is weak, and is never touched once its environment began to close.
 
 use crate::contain::{REST, contain, contain_future};
 use crate::control;
@@ -15,7 +15,7 @@ use std::ffi::c_void;
 use std::os::fd::BorrowedFd;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -34,11 +34,36 @@ struct Bell(sys::napi_threadsafe_function);
 // SAFETY: Node-API allows calls of a thread-safe function from any thread; revoking it ends them in time.
 unsafe impl Send for Bell {}
 
+/// What the watching thread and JavaScript know of each other.
+struct Stage(AtomicU8);
+
+/// The next event rings.
+const ARMED: u8 = 0;
+/// It rang, or should have, and the ring is not answered yet.
+const RUNG: u8 = 1;
+/// A ring was answered by a look. Nobody is woken until it is armed again.
+const HEARD: u8 = 2;
+
+impl Stage {
+    fn get(&self) -> u8 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn set(&self, stage: u8) {
+        self.0.store(stage, Ordering::Release);
+    }
+
+    /// False if it was another.
+    fn change(&self, from: u8, to: u8) -> bool {
+        self.0.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
+
 struct Shared {
     /// Revoked when the environment begins to close.
     bell: Revocable<Bell>,
-    /// A ring is under way, or was lost; nobody has looked since. The thread-safe function's context, too.
-    rung: Arc<AtomicBool>,
+    /// The thread-safe function's context, too.
+    stage: Arc<Stage>,
 }
 
 impl Shared {
@@ -77,7 +102,7 @@ impl Doorbell {
     ///
     /// # Errors
     ///
-    /// What starting the runtime or [`Oneshot::new`] reports; ENOTSUP when no thread-safe function can be had.
+    /// What starting the runtime, [`Oneshot::new`] or registering with the runtime reports; ENOTSUP when no thread-safe function can be had.
     ///
     /// # Safety
     ///
@@ -95,8 +120,8 @@ impl Doorbell {
             .map_err(|error| Errno::from_io_error(&error.into()).unwrap_or(Errno::IO))?;
         let mut name = ptr::null_mut();
         let mut function = ptr::null_mut();
-        let rung = Arc::new(AtomicBool::new(false));
-        let context = Arc::into_raw(Arc::clone(&rung)).cast_mut().cast::<c_void>();
+        let stage = Arc::new(Stage(AtomicU8::new(ARMED)));
+        let context = Arc::into_raw(Arc::clone(&stage)).cast_mut().cast::<c_void>();
         // SAFETY: by this function's contract.
         let status = unsafe {
             sys::napi_create_string_utf8(env, c"udsock".as_ptr(), 6, &mut name);
@@ -116,19 +141,26 @@ impl Doorbell {
         };
         if status != sys::Status::napi_ok {
             // SAFETY: the count that was for the function, which does not exist.
-            drop(unsafe { Arc::from_raw(context.cast_const().cast::<AtomicBool>()) });
+            drop(unsafe { Arc::from_raw(context.cast_const().cast::<Stage>()) });
             return Err(Errno::NOTSUP);
         }
         // SAFETY: the function was just made on this thread.
         unsafe { sys::napi_unref_threadsafe_function(env, function) };
-        let shared = Arc::new(Shared { bell: Revocable::new(Bell(function)), rung });
+        let shared = Arc::new(Shared { bell: Revocable::new(Bell(function)), stage });
         let watch = runtime.spawn(keep_watching(watched, Arc::clone(&shared))).abort_handle();
         Ok(Doorbell { env, function, readiness, shared, watch })
     }
 
-    /// Everything was seen: the next event may ring again, or one that has come since.
+    /// Everything was seen: the next event rings, or one that has come since. While a ring is under way nothing changes: its
+    /// answer is a look, after which it is armed.
     pub(crate) fn arm(&self) -> Result<(), Errno> {
-        self.readiness.arm()
+        let stage = &self.shared.stage;
+        if !stage.change(HEARD, ARMED) {
+            return Ok(());
+        }
+        self.readiness.arm().inspect_err(|_| {
+            stage.change(ARMED, HEARD);
+        })
     }
 
     /// Does the doorbell keep the event loop alive?
@@ -154,31 +186,32 @@ async fn keep_watching(readiness: AsyncFd<Arc<Oneshot>>, shared: Arc<Shared>) {
     while contain_future(watch(&readiness, &shared)).await.is_err() {
         // Nobody else rings, and the ring that was due may not have been heard.
         tokio::time::sleep(REST).await;
-        shared.rung.store(true, Ordering::Release);
+        shared.stage.set(RUNG);
     }
 }
 
 async fn watch(readiness: &AsyncFd<Arc<Oneshot>>, shared: &Shared) {
+    let stage = &shared.stage;
     let mut patience = FIRST_REMINDER;
     let mut due = Instant::now();
     loop {
         panics::reach("watch");
+        let taken = readiness.get_ref().take();
         // If it cannot be known, a needless ring does no harm, and a missing one would be the last.
-        let is_ready = readiness.get_ref().take().unwrap_or(true);
-        // Who looks takes this back first: while a ring is under way, what there is to see now is seen then.
-        let is_new = is_ready && !shared.rung.swap(true, Ordering::AcqRel);
-        let is_late = !is_new && due <= Instant::now() && shared.rung.load(Ordering::Acquire);
-        if is_new || is_late {
+        let is_new = taken.unwrap_or(true) && stage.change(ARMED, RUNG);
+        let is_due = due <= Instant::now();
+        if is_new || is_due {
             patience = if is_new { FIRST_REMINDER } else { (2 * patience).min(LAST_REMINDER) };
             due = Instant::now() + patience;
-            if !shared.ring() {
+            if stage.get() == RUNG && !shared.ring() {
                 return;
             }
         }
         let change = async { readiness.readable().await.map(|mut guard| guard.clear_ready()) };
-        let outcome = match shared.rung.load(Ordering::Acquire) {
-            true => timeout_at(due, change).await,
-            false => Ok(change.await),
+        // Nothing but time ends the wait for an answer, or for arming after one.
+        let outcome = match stage.get() {
+            ARMED if taken.is_ok() => Ok(change.await),
+            _ => timeout_at(due, change).await,
         };
         if let Ok(Err(_)) = outcome {
             return;
@@ -196,29 +229,31 @@ unsafe extern "C" fn on_ring(
         return;
     }
     // SAFETY: the function's count of it, which goes when the function does.
-    let rung = unsafe { &*context.cast_const().cast::<AtomicBool>() };
-    // Somebody has looked since it rang. A second look could come before the promises that the first one settled.
-    if !rung.swap(false, Ordering::AcqRel) {
+    let stage = unsafe { &*context.cast_const().cast::<Stage>() };
+    // Of several rings the first is answered: a second look could come before the promises that the first one settled.
+    if !stage.change(RUNG, HEARD) {
         return;
     }
     // Who panicked instead of looking has to look.
-    let has_looked = (0..2).any(|_| {
+    for _ in 0..2 {
         let looked = contain(|| {
             panics::reach("on_ring");
             // SAFETY: Node-API calls this on the JavaScript thread with the function's environment and an open scope.
             unsafe { look(env, ready) }
         });
-        looked == Ok(true)
-    });
-    if !has_looked {
-        // Perhaps nobody will arm the bell: it is rung again.
-        rung.store(true, Ordering::Release);
+        match looked {
+            Ok(true) => return,
+            Ok(false) => break,
+            Err(_) => {}
+        }
     }
+    // Perhaps nobody will arm the bell: a reminder is due.
+    stage.set(RUNG);
 }
 
-unsafe extern "C" fn on_finalize(_env: sys::napi_env, rung: *mut c_void, _hint: *mut c_void) {
+unsafe extern "C" fn on_finalize(_env: sys::napi_env, stage: *mut c_void, _hint: *mut c_void) {
     // SAFETY: the count that `start` gave to the function, which is not called any more.
-    drop(unsafe { Arc::from_raw(rung.cast_const().cast::<AtomicBool>()) });
+    drop(unsafe { Arc::from_raw(stage.cast_const().cast::<Stage>()) });
 }
 
 /// False if it ended with an exception.

@@ -4,8 +4,8 @@ use crate::fault;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use udsock_reactor::Errno;
 
-/// A poll object for one descriptor. Itself it is readable once that is, and then not again until it was armed. Arming wakes
-/// nobody unless there is something to read, and is for any thread.
+/// A poll object for one descriptor. Itself it is readable once that is, until that is taken, and then not again until it was
+/// armed. Arming wakes nobody unless there is something to read, and is for any thread.
 pub(crate) struct Oneshot {
     poll: OwnedFd,
     watched: OwnedFd,
