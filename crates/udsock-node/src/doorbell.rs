@@ -49,10 +49,6 @@ impl Stage {
         self.0.load(Ordering::Acquire)
     }
 
-    fn set(&self, stage: u8) {
-        self.0.store(stage, Ordering::Release);
-    }
-
     /// False if it was another.
     fn change(&self, from: u8, to: u8) -> bool {
         self.0.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
@@ -184,9 +180,9 @@ impl Doorbell {
 
 async fn keep_watching(readiness: AsyncFd<Arc<Oneshot>>, shared: Arc<Shared>) {
     while contain_future(watch(&readiness, &shared)).await.is_err() {
-        // Nobody else rings, and the ring that was due may not have been heard.
         tokio::time::sleep(REST).await;
-        shared.stage.set(RUNG);
+        // What was taken may not have been rung for. Who has heard a ring arms anew, and a ring that is due is a reminder.
+        shared.stage.change(ARMED, RUNG);
     }
 }
 
@@ -248,7 +244,7 @@ unsafe extern "C" fn on_ring(
         }
     }
     // Perhaps nobody will arm the bell: a reminder is due.
-    stage.set(RUNG);
+    stage.change(HEARD, RUNG);
 }
 
 unsafe extern "C" fn on_finalize(_env: sys::napi_env, stage: *mut c_void, _hint: *mut c_void) {

@@ -1,7 +1,7 @@
 //! Readiness that is told once, until it is asked for again: EPOLLONESHOT of epoll(7), EV_ONESHOT of kqueue(2).
 
 use crate::fault;
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use udsock_reactor::Errno;
 
 /// A poll object for one descriptor. Itself it is readable once that is, until that is taken, and then not again until it was
@@ -32,12 +32,6 @@ impl Oneshot {
     /// To be told once more; at once if it is readable now.
     pub(crate) fn arm(&self) -> Result<(), Errno> {
         fault::call("epoll_ctl", || sys::arm(&self.poll, &self.watched))
-    }
-}
-
-impl AsFd for Oneshot {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.poll.as_fd()
     }
 }
 
