@@ -1,1 +1,1 @@
-export * from './dist/http.js'
+export * from './lib/http.js'

@@ -1,2 +1,2 @@
-export * from './dist/net/index.js'
-export { default } from './dist/net/index.js'
+export * from './lib/net.js'
+export { default } from './lib/net.js'

@@ -1,6 +1,6 @@
 import test from 'ava'
 import { connect, isSupported } from '../index.js'
-import { everyPlace, pair, receive, receiveAll } from './helpers.js'
+import { everyPlace, pair, receive, receiveAll } from './helpers/sockets.js'
 
 test('the platform is supported', t => {
   t.true(isSupported)

@@ -1,14 +1,21 @@
-// Workloads that move bytes one way. The client asks with a header (bytes, and that one chunk in `every` is
-// compared with the pattern); the receiving end checks what came, and the clock stops when it has all of it.
+// Workloads that move bytes one way. The client sends a header (the number of bytes, and that one chunk in `every` is
+// compared with the pattern); the receiving end checks the bytes, and the clock stops when all have arrived.
 import { Arrivals } from './pattern.js'
 
-const headerLength = 12
+export const headerLength = 12
 export const answerLength = 8
 
 export function header(bytes, every) {
   const buffer = Buffer.alloc(headerLength)
   buffer.writeDoubleLE(bytes, 0)
   buffer.writeUInt32LE(every, 8)
+  return buffer
+}
+
+/** What a receiving end answers: a number. */
+export function amountAnswer(value) {
+  const buffer = Buffer.alloc(answerLength)
+  buffer.writeDoubleLE(value, 0)
   return buffer
 }
 
@@ -33,7 +40,7 @@ function pump(socket, pattern, count) {
   }
 }
 
-/** Server side of `receive`: sends as many bytes as it is asked for. */
+/** Server side of `receive`: sends the requested number of bytes. */
 export function source(socket, pattern) {
   const size = pattern.slices[0].length
   const onHeader = reader(socket, headerLength, whole => pump(socket, pattern, whole.readDoubleLE(0) / size))
@@ -41,16 +48,12 @@ export function source(socket, pattern) {
   socket.on('end', () => socket.end())
 }
 
-/** Server side of `send` and `large`: says that it is ready, takes the announced bytes, answers how many came. */
+/** Server side of `send` and `large`: reports that it is ready, reads the announced bytes, and answers with their number. */
 export function sink(socket, pattern) {
   const checker = new Arrivals(pattern.data)
   let missing = 0
   let started = 0
-  const answer = value => {
-    const buffer = Buffer.alloc(answerLength)
-    buffer.writeDoubleLE(value, 0)
-    socket.write(buffer)
-  }
+  const answer = value => socket.write(amountAnswer(value))
   const onHeader = reader(socket, headerLength, whole => {
     missing = whole.readDoubleLE(0)
     checker.every = whole.readUInt32LE(8)

@@ -35,7 +35,7 @@ const style = `
 const escaped = text =>
   text.replace(/[&<>"]/g, character => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[character])
 
-/** A ratio with as many digits as it deserves. */
+/** A ratio with as many digits as mean something. */
 export function times(value) {
   if (value < 0.1) return `${Number(value.toPrecision(2))}×`
   return `${value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)}×`

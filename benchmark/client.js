@@ -1,16 +1,16 @@
-// The client process: runs one workload and prints one JSON line. Over the process channel it says when the measured
-// window begins and ends, and, when asked to, how far it is.
+// The client process: runs one workload and prints one JSON line. Over the process channel it reports when the measured
+// window begins and ends, and, with `live`, its progress.
 import { Arrivals, HashedArrivals, Pattern } from './pattern.js'
 import { transport } from './transport.js'
 import { demonstrations, workloads } from './workloads.js'
 
 /**
- * `seconds` are measured after a warm-up of a tenth of that; `count` instead makes so many operations, once.
- * `options` are what the transport's own connect() is given. `hashed` replaces the workload's bytes and compares SHA-256 digests after each step, which is as long as the pattern
+ * `seconds` are measured after a warm-up of a tenth of that; `cold` is without; `count` instead makes so many operations, once.
+ * `options` go to the transport's own connect(). `hashed` replaces the workload's bytes and compares SHA-256 digests after each step, which is as long as the pattern
  * at most. `live` reports ten times a second.
  */
 const spec = JSON.parse(process.argv[2])
-const { workload: id, transport: name, address, seconds, count, options, hashed, live } = spec
+const { workload: id, transport: name, address, seconds, count, options, hashed, live, cold } = spec
 
 const workload = workloads[id] ?? demonstrations[id]
 const bytes = hashed ?? workload.bytes
@@ -55,7 +55,7 @@ function summary(opened) {
   }
 }
 
-/** Says something to the runner and waits for its answer. */
+/** Sends a message to the runner and waits for its answer. */
 function tell(message) {
   return new Promise(resolve => {
     process.once('message', resolve)
@@ -63,7 +63,10 @@ function tell(message) {
   })
 }
 
-/** Tells the runner where the measured window begins or ends; its answer means that it has the server's CPU time. */
+/**
+ * Reports to the runner that the code is loaded, and waits until there is a server; or that the measured window begins or ends, and
+ * waits until the runner has read the server's CPU time.
+ */
 const mark = type => tell({ type })
 
 async function timedStep(opened, operations) {
@@ -74,12 +77,15 @@ async function timedStep(opened, operations) {
   return { ...result, milliseconds }
 }
 
-/** Steps of growing size until a tenth of the run is over; returns operations per millisecond. */
+/** Seconds of a warm-up. V8 optimizes a function after some 500 calls without a new type: 0.1 s of requests over HTTP, asleep in between. */
+const warming = Math.max(0.5, seconds / 10)
+
+/** Steps of growing size; returns operations per millisecond. */
 async function warmUp(opened, longest) {
   let operations = workload.fixed ? workload.fixed / 10 : 1
   let spent = 0
   let rate
-  while (spent < seconds * 100) {
+  while (spent < warming * 1000) {
     const step = await timedStep(opened, operations)
     spent += step.milliseconds
     rate = step.operations / step.milliseconds
@@ -88,22 +94,30 @@ async function warmUp(opened, longest) {
   return rate
 }
 
+/** Operations of the next step of a cold run: short steps, because the code becomes faster. */
+function nextCold(operations, step, missing) {
+  const left = Math.max(1, missing - step.milliseconds)
+  const rate = step.operations / step.milliseconds
+  return Math.max(1, Math.min(operations * 8, Math.ceil(rate * Math.min(100, left))))
+}
+
 async function measure(opened) {
   const longest = hashed?.slices ?? Infinity
-  const rate = count ?? (await warmUp(opened, longest))
+  const isCold = cold && count === undefined
+  const rate = count || isCold ? undefined : await warmUp(opened, longest)
+  let operations = workload.fixed ?? 1
   const goal = count ? 0 : seconds * 1000
-  // Where steps are much shorter than the run, checking between them must not take for ever.
+  // Where steps are much shorter than the run, checking between them must not dominate.
   const latest = performance.now() + 2 * goal
 
   await mark('begin')
   measuring = true
   const before = process.cpuUsage()
   do {
-    const aim = live ? 100 : goal - total.milliseconds
-    const step = await timedStep(
-      opened,
-      count ?? workload.fixed ?? Math.min(longest, Math.ceil(rate * aim * 1.05)),
-    )
+    const missing = goal - total.milliseconds
+    if (rate) operations = Math.ceil(rate * (live ? 100 : missing) * 1.05)
+    const step = await timedStep(opened, count ?? workload.fixed ?? Math.min(longest, operations))
+    if (isCold) operations = nextCold(operations, step, missing)
     total.operations += step.operations
     total.milliseconds += step.milliseconds
     if (step.latencies) total.latencies.push(step.latencies)
@@ -118,18 +132,21 @@ async function measure(opened) {
 }
 
 process.on('disconnect', () => process.exit(1))
-const { connect } = await transport(name)
+const ends = await transport(name, workload.carries)
+await mark('loaded')
 const opened = await workload.run({
   async connect() {
-    const socket = await connect(address, options)
+    const socket = await ends.connect(address, options)
     highWaterMark ??= socket.writableHighWaterMark
     return socket
   },
   transport: name,
+  ends,
+  address,
   pattern,
   count,
   seconds,
-  /** What the server process says of itself: 'usage' (CPU time in microseconds) or 'memory' (in bytes). */
+  /** Returns the server process's 'usage' (CPU time in microseconds) or 'memory' (in bytes). */
   ask: order => tell({ type: 'ask', order }),
   arrivals: () => (hashed ? new HashedArrivals(pattern.data) : new Arrivals(pattern.data)),
   every: () => (measuring ? 16 : 1),

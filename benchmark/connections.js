@@ -5,12 +5,6 @@ import { setTimeout as delay } from 'node:timers/promises'
 const inFlight = 32
 const greeting = 'welcome\n'
 
-/** Server side of `churn`: closes when the client has. */
-export function farewell(socket) {
-  socket.on('end', () => socket.end())
-  socket.resume()
-}
-
 /** Server side of `storm`: a greeting proves that the connection was accepted. */
 export function greet(socket) {
   socket.end(greeting)
@@ -40,26 +34,38 @@ function taken(failures) {
   return result
 }
 
-/** Connect, accept, close, 32 in flight. Connections are accepted in order, so the last one proves all of them. */
+/** Connects, sends one byte, receives it back, ends and closes, 32 in flight. */
 export async function churn({ connect }) {
   const { attempt, failures } = persistent(connect)
+  const byte = Buffer.from([0x2a])
+  const total = { bytes: 0, finish() {} }
+  const visit = async () => {
+    const socket = await attempt()
+    socket.on('data', chunk => {
+      if (chunk.length !== 1 || chunk[0] !== byte[0]) throw new Error('a wrong byte came back')
+      total.bytes++
+      socket.end()
+    })
+    const closed = new Promise(resolve => socket.once('close', resolve))
+    socket.write(byte)
+    await closed
+  }
   return {
     async step(count) {
       let begun = 0
       const worker = async () => {
-        while (begun < count - 1) {
+        while (begun < count) {
           begun++
-          const socket = await attempt()
-          await new Promise(resolve => socket.once('close', resolve).destroy())
+          await visit()
         }
       }
+      const before = total.bytes
       await Promise.all(Array.from({ length: inFlight }, worker))
-      const last = await attempt()
-      last.resume()
-      await new Promise(resolve => last.once('close', resolve).end())
+      if (total.bytes - before !== count)
+        throw new Error(`${total.bytes - before} of ${count} bytes came back`)
       return { operations: count, failures: taken(failures) }
     },
-    checkers: [],
+    checkers: [total],
     async close() {},
   }
 }

@@ -1,4 +1,4 @@
-// A client that has nothing to do with this package: socat where it is installed, else Python 3.
+// A client that does not use this package: socat where it is installed, otherwise Python 3.
 import { execFileSync, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { basename, dirname } from 'node:path'
@@ -46,7 +46,7 @@ export function foreignClient() {
 /** Sends `data` through the echo server at `address`, half-closes, and compares the SHA-256 of what comes back. */
 export function exchange({ name, command }, address, data, milliseconds) {
   const [program, ...args] = command(address)
-  // socat would read a path's punctuation as options, so it is given the bare name.
+  // socat would read a path's punctuation as options, so it gets the bare name.
   const cwd = address.startsWith('\0') ? undefined : dirname(address)
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { cwd, stdio: ['pipe', 'pipe', 'pipe'] })
@@ -63,7 +63,7 @@ export function exchange({ name, command }, address, data, milliseconds) {
     })
     child.stderr.on('data', text => void (stderr += text))
     child.on('error', error => void (stderr = error.message))
-    // It says why itself if it ends before it has read everything.
+    // The program prints the reason if it ends before it has read everything.
     child.stdin.on('error', () => {})
     child.on('close', code => {
       clearTimeout(timer)

@@ -73,50 +73,67 @@ class CarefulFramer {
   }
 }
 
-/** FramedSocket, behind the same methods. */
+/** FramedSocket or PacketSocket, behind the same methods. */
+export class Messenger {
+  constructor(socket) {
+    this.socket = socket
+  }
+
+  onMessage(listener) {
+    this.socket.on('message', listener)
+  }
+
+  send(message) {
+    this.socket.send(message)
+  }
+
+  onEnd(listener) {
+    this.socket.on('end', listener)
+  }
+
+  close() {
+    return new Promise(resolve => {
+      this.socket.on('close', resolve)
+      this.socket.end()
+    })
+  }
+}
+
 async function udsockFramer() {
   const { FramedSocket } = await import('udsock')
-  return class {
+  return class extends Messenger {
     constructor(socket) {
-      this.framed = new FramedSocket(socket)
-    }
-
-    onMessage(listener) {
-      this.framed.on('message', listener)
-    }
-
-    send(message) {
-      this.framed.send(message)
-    }
-
-    onEnd(listener) {
-      this.framed.on('end', listener)
-    }
-
-    close() {
-      return new Promise(resolve => {
-        this.framed.on('close', resolve)
-        this.framed.end()
-      })
+      super(new FramedSocket(socket))
     }
   }
 }
 
-const framerOf = transport => (transport === 'node:net' ? CarefulFramer : udsockFramer())
+/** The class that cuts and frames on a transport. */
+export const framerOf = transport => (transport === 'node:net' ? CarefulFramer : udsockFramer())
 
 /** Server side: for clients that bound what is in flight. */
-export async function framedEcho(transport, corked) {
-  const Framer = await framerOf(transport)
-  return socket => {
-    const framer = new Framer(socket, corked)
-    framer.onMessage(message => framer.send(message))
-    framer.onEnd(() => framer.close())
-  }
+export function echoMessages(framer) {
+  framer.onMessage(message => framer.send(message))
+  framer.onEnd(() => framer.close())
 }
 
-async function conversation({ connect, transport, pattern, arrivals, every }, corked) {
+/** The same over sockets. */
+export async function framedEcho(transport, corked) {
   const Framer = await framerOf(transport)
-  const framer = new Framer(await connect(), corked)
+  return socket => echoMessages(new Framer(socket, corked))
+}
+
+async function conversation({ connect, transport, ...rest }, corked) {
+  const Framer = await framerOf(transport)
+  return pipelined({ connect: async () => new Framer(await connect(), corked), ...rest })
+}
+
+/** Calls back from the event loop: some addons emit events in a way after which promises do not go on. */
+export const soon = callback => value => void setImmediate(() => callback(value))
+
+/** Messages there and back over the framer that `connect` makes. */
+export async function pipelined({ connect, pattern, arrivals, every }) {
+  const framer = await connect()
   const checker = arrivals()
   const size = pattern.slices[0].length
   let receive
@@ -138,7 +155,7 @@ async function conversation({ connect, transport, pattern, arrivals, every }, co
         receive = message => {
           if (message.length !== size) throw new Error(`a message of ${message.length} bytes came back`)
           checker.take(message)
-          if (++received === count) resolve({ operations: count })
+          if (++received === count) soon(resolve)({ operations: count })
           else if (received > count) throw new Error('more messages came back than were sent')
           else if (sent < count) send()
         }

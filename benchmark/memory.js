@@ -1,4 +1,4 @@
-// Workloads of what connections and received chunks cost while nothing happens, and how memory is read for them.
+// Workloads that measure idle connections and kept chunks, and how their memory is read.
 import { setTimeout as delay } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -10,7 +10,7 @@ const inFlight = 32
 export function settledMemory() {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc')
-  // The second one frees what the first one's finalizers let go.
+  // The second collection frees what the first one's finalizers released.
   collect()
   collect()
   const { rss, arrayBuffers } = process.memoryUsage()
@@ -62,9 +62,11 @@ export async function idle(context) {
       await open(count)
       const after = await ask('memory')
       settledMemory()
+      // Loads and compiles the code of the count.
+      await consumed()
       await delay(seconds * 100)
-      const used = await consumed()
       const start = performance.now()
+      const used = await consumed()
       await delay(seconds * 1000)
       const microseconds = (await consumed()) - used
       return {

@@ -4,7 +4,7 @@
 const window = 256
 const corkedTogether = 32
 
-/** A connection that expects the pattern back, hands on what came, and must not end before it is closed. */
+/** A connection that expects the pattern back, passes arrived bytes on, and must not end before it is closed. */
 export async function conversation({ connect, arrivals }) {
   const socket = await connect()
   const checker = arrivals()
@@ -130,7 +130,7 @@ async function pipelined(context, corked) {
 
 export const pipeline = context => pipelined(context, false)
 
-/** node:net in its better form, corked by hand; ours as everybody writes it. */
+/** node:net in its better form, corked by hand; ours without anything special. */
 export const pipelineCorked = context => pipelined(context, context.transport === 'node:net')
 
 /** Large chunks there and back, as fast as backpressure lets them. */

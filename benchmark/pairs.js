@@ -1,16 +1,10 @@
-// Runs workloads in pairs: a fresh server and a fresh client for each run, A B A B ..., and what that says.
-import { join } from 'node:path'
-import { availableCpus, descriptorLimit, runClient, Server, socketDirectory } from './processes.js'
-import { sideOf } from './programs.js'
+// Compares sides of a workload: which run in turn, A B A B ..., and their figures.
+import { availableCpus } from './processes.js'
+import { hasLibrary } from './libraries.js'
+import { messageWorkloads } from './message-workloads.js'
+import { sleepingMark } from './programs.js'
+import { run } from './run.js'
 import { workloads } from './workloads.js'
-
-/** Seconds measured per run, without the warm-up, unless the workload says otherwise. */
-const usualSeconds = 2
-
-/** Milliseconds that a client may take, beyond what it measures. */
-const slack = 20_000
-
-let runs = 0
 
 export function median(values) {
   const sorted = values.toSorted((a, b) => a - b)
@@ -20,34 +14,6 @@ export function median(values) {
 
 function spread(values) {
   return { median: median(values), min: Math.min(...values), max: Math.max(...values), values }
-}
-
-/** How much a run does: `count` operations, or as many as `seconds` allow. */
-function amountOf({ quick: few, once, seconds = usualSeconds }, quick) {
-  if (quick) return { count: few, seconds: 0.1 }
-  return once ? { count: once(descriptorLimit()), seconds } : { seconds }
-}
-
-/** One run of a side, or { error } saying why there is no result. */
-async function run(id, name, cpus, quick) {
-  const { role, bytes, backlog, client, options } = workloads[id]
-  const side = sideOf(name)
-  const amount = amountOf(workloads[id], quick)
-  const address = join(socketDirectory(), String(++runs))
-  let server
-  try {
-    const serving = { workload: id, address, role, bytes, backlog, options: options?.listen }
-    server = await Server.start({ ...side.server, ...serving }, cpus[0])
-    const transport = client ?? side.client.transport
-    const spec = { ...side.client, transport, workload: id, address, bytes, options: options?.connect }
-    const deadline = slack + amount.seconds * 4000
-    const result = await runClient({ ...spec, ...amount }, { server, cpu: cpus[1], deadline })
-    await server.stop()
-    return result
-  } catch (error) {
-    server?.kill()
-    return { error: error.message }
-  }
 }
 
 /** A figure of both sides over the rounds in which both have a result; a ratio above 1 is better for ours. */
@@ -76,72 +42,95 @@ function account(results) {
   return { highWaterMark, runs: results.length, operations, errors, repeated }
 }
 
-function cpusOf(placement, cpus) {
-  if (placement === 'same CPU') return [cpus[0], cpus[0]]
-  if (placement === 'different CPUs') return [cpus[0], cpus.at(-1)]
-  return []
+/** What each placement needs, and where it puts [server, client] of the CPUs that there are. */
+const placements = {
+  unpinned: { needed: 0, cpusOf: () => [] },
+  'same CPU': { needed: 1, cpusOf: ([first]) => [first, first] },
+  'different CPUs': { needed: 2, cpusOf: cpus => [cpus[0], cpus.at(-1)] },
+  'two CPUs': { needed: 2, cpusOf: ([first, second]) => [`${first},${second}`, `${first},${second}`] },
 }
 
-/** The workloads called so; all of them if none is named. Throws at an unknown name. */
-export function workloadsNamed(only) {
-  const unknown = only.filter(id => !(id in workloads))
-  if (unknown.length > 0)
-    throw new Error(
-      `no workload is called ${unknown.join(', ')} (there are: ${Object.keys(workloads).join(', ')})`,
-    )
-  return only.length > 0 ? only : Object.keys(workloads)
+const ids = Object.keys(workloads)
+
+/** Rows of one kind: `lines` stands for `lines-32`, too, and `crowd` for all of its numbers. */
+function idsOf(name) {
+  if (name in workloads) return [name, `${name}-32`].filter(id => id in workloads)
+  const found = ids.filter(id => id.startsWith(`${name}-`))
+  if (found.length === 0) throw new Error(`no workload is called ${name} (there are: ${ids.join(', ')})`)
+  return found
 }
 
-/** With one end swapped only, against the same peer. */
-const mixedPairs = ([ours, peer]) => [
-  [`${ours}+${peer}`, peer],
-  [`${peer}+${ours}`, peer],
-]
+/** Returns the workloads of these names, or all of them without names. Throws at an unknown name. */
+export const workloadsNamed = names => (names.length > 0 ? [...new Set(names.flatMap(idsOf))] : ids)
+
+/** Whether node:net has nothing to compare a workload with. */
+const isOfMessages = id => id in messageWorkloads
+
+/** The sides that are measured in turn, and which pairs of them are rows. The last side is the peer of most. */
+function sidesOf({ sleeping, mixed }, placement, chosen) {
+  const [ours, peer] = chosen.pair
+  const first = placement === 'unpinned' || placement === 'two CPUs'
+  const asleep = first && !chosen.quick && ours === 'udsock' && sleeping
+  const others = [
+    ...(asleep ? [`${ours}${sleepingMark}`] : []),
+    ...(first && mixed && chosen.mixed ? [`${ours}+${peer}`, `${peer}+${ours}`] : []),
+  ]
+  const sides = [ours, ...others, peer]
+  const pairs = sides.slice(0, -1).map((_, i) => [i, sides.length - 1])
+  return { sides, pairs: asleep === 'peer' ? [[0, 1], ...pairs.filter(([i]) => i !== 1)] : pairs }
+}
+
+/** The placements of a workload that a run measures. */
+function placementsOf({ placements: all = ['unpinned'] }, { quick, cold }) {
+  if (quick) return ['unpinned']
+  return cold ? all.filter(placement => placement !== 'different CPUs') : all
+}
+
+/** Why a workload cannot be measured here, if so. */
+function obstacle({ library }, placement, cpus) {
+  const { needed } = placements[placement]
+  if (cpus.length < needed) return `it needs taskset and ${needed} CPUs`
+  if (library && !hasLibrary(library)) return `${library} is not installed`
+  return undefined
+}
 
 /**
- * The rows of a run: each workload in each of its placements, `mixed` also with one end swapped. `skipped` says why a
- * row cannot be measured here.
+ * What to measure: each workload in each of its placements, the sides in turn. `mixed` adds sides with one end swapped; `cold` is
+ * the first second of fresh processes. `skipped` has the reason if something cannot be measured here.
  */
-export function rowsOf(only, { pair, quick, mixed }) {
+export function rowsOf(only, chosen) {
+  const { quick, cold } = chosen
   const cpus = availableCpus()
-  return workloadsNamed(only).flatMap(id => {
-    const placements = quick ? ['unpinned'] : (workloads[id].placements ?? ['unpinned'])
-    const whole = placements.map(placement => {
-      const needed = { unpinned: 0, 'same CPU': 1, 'different CPUs': 2 }[placement]
-      const skipped = cpus.length < needed ? `needs taskset and ${needed} CPUs` : undefined
-      return { id, pair, placement, cpus: cpusOf(placement, cpus), skipped }
-    })
-    const swapped = mixed && workloads[id].mixed ? mixedPairs(pair) : []
-    return whole.concat(swapped.map(sides => ({ id, pair: sides, placement: 'unpinned', cpus: [] })))
+  const planOf = (id, placement) => ({
+    id,
+    ...sidesOf(workloads[id], placement, chosen),
+    placement,
+    cold,
+    cpus: placements[placement].cpusOf(cpus),
+    skipped: obstacle(workloads[id], placement, cpus),
   })
+  return workloadsNamed(only)
+    .filter(id => !isOfMessages(id))
+    .filter(id => (!cold || workloads[id].cold) && (!quick || workloads[id].quick > 0))
+    .flatMap(id => placementsOf(workloads[id], chosen).map(placement => planOf(id, placement)))
 }
 
-/** What a row is about; how many operations it makes belongs to it where there is one step only. */
+/** A row's description, with the number of operations where there is only one step. */
 function described({ what, once }, results) {
   const operations = once && results.flat().find(side => side.operations)?.operations
   return operations ? `${operations.toLocaleString('en-US')} ${what}` : what
 }
 
-/** Measures one row over `rounds` rounds of its pair, [ours, peer]. */
-export async function measure(row, { rounds, quick, onRun = () => {} }) {
-  const { id, pair, placement, cpus, form } = row
+/** The row of a pair of sides, of the results of both in each round. */
+function rowOf({ id, sides, placement, form }, [ours, peer], results) {
   const workload = workloads[id]
-  const results = []
-  for (let round = 0; round < rounds; round++) {
-    const sides = []
-    for (const side of pair) {
-      onRun({ round, side })
-      sides.push(await run(id, side, cpus, quick))
-    }
-    results.push(sides)
-  }
-  const complete = results.filter(sides => sides.every(side => side.error === undefined))
+  const complete = results.filter(pair => pair.every(side => side.error === undefined))
   const readable = complete.length === 0 ? [] : [...workload.figures, workload.cpu]
   const figures = readable.map(figure => compare(figure, complete))
   return {
     workload: id,
     what: described(workload, results),
-    pair,
+    pair: [sides[ours], sides[peer]],
     form,
     placement,
     rounds: complete.length,
@@ -151,6 +140,24 @@ export async function measure(row, { rounds, quick, onRun = () => {} }) {
     ours: account(results.map(([side]) => side)),
     peer: account(results.map(([, side]) => side)),
   }
+}
+
+/** Measures the sides of one plan over `rounds` rounds, and returns a row for each of its pairs. */
+export async function measure(plan, { rounds, quick, onRun = () => {} }) {
+  const { id, sides, pairs, cpus, cold } = plan
+  const results = []
+  for (let round = 0; round < rounds; round++) {
+    const ran = []
+    for (const side of sides) {
+      onRun({ round, side })
+      ran.push(await run(id, side, { cpus, quick, cold }))
+    }
+    results.push(ran)
+  }
+  return pairs.map(pair => {
+    const both = results.map(ran => pair.map(side => ran[side]))
+    return rowOf(plan, pair, both)
+  })
 }
 
 /** The slowest of all round trips, in microseconds. */

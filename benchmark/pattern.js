@@ -4,7 +4,7 @@ import { createCipheriv, createHash } from 'node:crypto'
 
 const key = Buffer.from('udsock benchmark')
 
-/** Deno's Buffer.compare() refuses ranges of the target that the source does not have, so it is given views. */
+/** Deno's Buffer.compare() refuses ranges of the target that the source does not have, so it gets views. */
 const differs = process.versions.deno
   ? (chunk, from, data, start, length) =>
       !chunk.subarray(from, from + length).equals(data.subarray(start, start + length))

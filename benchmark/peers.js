@@ -1,8 +1,9 @@
-// Whom `npm run bench:peers` compares with, beside node:net on Node.js: what each is, what is measured against it, and
-// what it needs to be there.
+// The peers of `npm run bench:peers`, beside node:net on Node.js: each with its workloads and
+// its requirements.
 import { workloadsNamed } from './pairs.js'
+import { floorPatience } from './programs.js'
 
-/** What runtimes other than Node.js do as well; the others ask for V8's memory or differ in nothing. */
+/** Workloads that run on other runtimes, too. The others measure V8's memory or give the same figures. */
 const portable = [
   'ping',
   'ping-busy',
@@ -28,7 +29,7 @@ const runtime = (name, title, without = {}) => ({
 })
 
 /**
- * `workloads` names those that make sense, each with the form in which a foreign program does it; `without` says why
+ * `workloads` names those that make sense, each with its form in a foreign program; `without` has the reason why
  * one that would make sense is left out.
  */
 export const peers = {
@@ -57,20 +58,32 @@ export const peers = {
       churn: 'blocking, one at a time',
     },
   },
+  'c-polling': {
+    title: 'C floor that polls',
+    pairs: [{ pair: ['udsock', 'c-polling'] }],
+    workloads: { ping: `read without blocking, for ${floorPatience} µs, and then blocking` },
+  },
 }
 
 /**
- * The rows against the peers called `names`. `missing` says why a peer is not here, by name: it is one skipped row.
+ * The rows against those of `among` that are called `names`. `missing` has the reason of each missing peer by name; each is one skipped row.
  */
-export function peerRows(names, only, missing) {
+export function peerRows(among, names, only, missing) {
   const wanted = workloadsNamed(only)
   return names.flatMap(name => {
-    const { title, pairs, workloads, without = {} } = peers[name]
+    const { title, pairs, workloads, without = {} } = among[name]
     if (name in missing) return [{ id: title, placement: 'unpinned', skipped: missing[name] }]
     const measured = pairs.flatMap(({ pair, form }) =>
       Object.keys(workloads)
         .filter(id => wanted.includes(id))
-        .map(id => ({ id, pair, placement: 'unpinned', cpus: [], form: workloads[id] ?? form })),
+        .map(id => ({
+          id,
+          sides: pair,
+          pairs: [[0, 1]],
+          placement: 'unpinned',
+          cpus: [],
+          form: workloads[id] ?? form,
+        })),
     )
     const left = Object.entries(without).filter(([id]) => wanted.includes(id))
     return [

@@ -1,4 +1,4 @@
-// Server and client processes: started, placed on a CPU, asked, and ended by a deadline whatever happens.
+// Server and client processes: started, placed on a CPU, queried, and ended by a deadline in any case.
 import { execFileSync, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -11,11 +11,11 @@ const patience = 10_000
 
 const running = new Set()
 
-// What children print is read, not looked at.
+// The output of children is parsed, so it has no colours.
 const plain = { ...process.env, NO_COLOR: '1' }
 delete plain.FORCE_COLOR
 
-/** The line of a stack trace that says what went wrong, or the last thing that was printed. */
+/** Returns the line of a stack trace that has the error, or the last printed line. */
 function complaint(stderr) {
   const lines = stderr.split('\n').filter(line => line.trim() !== '')
   return (
@@ -38,7 +38,8 @@ class Child {
     const program = programOf(end, spec, socketDirectory())
     const placed = cpu === undefined ? program : ['taskset', '--cpu-list', String(cpu), ...program]
     const [command, ...args] = placed
-    this.process = spawn(command, args, { env: plain, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+    const env = spec.sleeping ? { ...plain, UDSOCK_BUSY_POLL: 'never' } : plain
+    this.process = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
     running.add(this)
     this.process.stdout.on('data', text => void (this.stdout += text))
     this.process.stderr.on('data', text => void (this.stderr += text))
@@ -59,7 +60,7 @@ class Child {
   }
 
   send(message) {
-    // A process that is gone is reported by whoever waits for it.
+    // The code that waits for a process reports its end.
     if (this.process.connected) this.process.send(message, () => {})
   }
 
@@ -127,7 +128,7 @@ export class Server {
     await this.#child.end(patience)
   }
 
-  /** How the server ended, if it has: a client that lost it may be the first to complain. */
+  /** How the server ended, if it has: a client that lost it may report its own error first. */
   async failure() {
     await Promise.race([this.#child.ended, delay(300)])
     return this.#child.outcome && `${this.#child.label} ${this.#child.outcome}`
@@ -140,9 +141,13 @@ export class Server {
 
 /**
  * Runs one client against `server` and returns its result, `cpu` being both processes' in the measured window, in
- * microseconds. The whole run has `deadline` milliseconds. `onProgress` hears what a live client reports.
+ * microseconds. The whole run has `deadline` milliseconds. `onProgress` gets what a live client reports. The measured window
+ * begins when the promise of `begin` resolves. The client loads its code and connects once the promise `ready` has resolved.
  */
-export async function runClient(spec, { server, cpu, deadline, onProgress = () => {} }) {
+export async function runClient(
+  spec,
+  { server, ready, cpu, deadline, onProgress = () => {}, begin = () => {} },
+) {
   const child = new Child('client', spec, cpu)
   let serverUsage = 0
   const answering = (type, answer) =>
@@ -158,7 +163,14 @@ export async function runClient(spec, { server, cpu, deadline, onProgress = () =
     serverUsage += sign * (await server.usage())
     return 'continue'
   }
-  answering('begin', counting(-1))
+  answering('loaded', async () => {
+    await ready
+    return 'connect'
+  })
+  answering('begin', async () => {
+    await begin()
+    return counting(-1)()
+  })
   answering('end', counting(1))
   answering('ask', ({ order }) => server.ask(order))
   child.on('progress', onProgress)
@@ -173,7 +185,7 @@ export async function runClient(spec, { server, cpu, deadline, onProgress = () =
 
 let directory
 
-/** A directory for socket files that nobody else can enter; it goes with this process, as do its children. */
+/** A directory for socket files that no other user can enter; it goes with this process, as do its children. */
 export function socketDirectory() {
   if (directory === undefined) {
     directory = mkdtempSync(join(tmpdir(), 'udsock-'))

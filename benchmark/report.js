@@ -1,8 +1,9 @@
-// What a run of pairs says, as text and as JSON.
+// The report of a run of pairs, as text and as JSON.
 import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { cpus, release, type } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { formatted, table } from './terminal.js'
+import { formatted, table } from './format.js'
 import { workloads } from './workloads.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -15,24 +16,36 @@ function git(...args) {
   }).trim()
 }
 
-/** What is measured is the code: figures, and the page that shows them, do not make it another one. */
+/** Changes to figures, and to the page that shows them, do not make another version of the measured code. */
 function commit() {
   try {
-    const changes = git('status', '--porcelain', '--', '.', ':!benchmark/results', ':!README.md')
+    const changes = git('status', '--porcelain', '--', '.', ':!benchmark/results', ':!docs/performance.md')
     return git('rev-parse', '--short=12', 'HEAD') + (changes === '' ? '' : ' with changes')
   } catch {
     return 'unknown'
   }
 }
 
-/** Where, without which no figure means anything; `peers` are the versions of other programs that took part. */
-export function environment(peers) {
+/** What the measured code is, whatever else a commit changes; undefined outside of a checkout. */
+function codeOf() {
+  try {
+    const trees = git('rev-parse', 'HEAD:src', 'HEAD:crates', 'HEAD:Cargo.lock')
+    const changes = git('status', '--porcelain', '--', 'src', 'crates', 'Cargo.lock')
+    return changes === '' ? createHash('sha256').update(trees).digest('hex').slice(0, 12) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Describes the machine, without which no figure means anything; `runtime` is what ran the ends, `peers` are the versions of other programs that took part. */
+export function environment(runtime, peers) {
   return {
-    node: process.version,
+    runtime,
     kernel: `${type()} ${release()}`,
     cpu: cpus()[0]?.model ?? 'unknown',
     cpus: cpus().length,
     commit: commit(),
+    code: codeOf(),
     peers,
   }
 }
@@ -91,7 +104,7 @@ function remarksOf(row) {
   return remarks
 }
 
-/** What there was no row for, and why. */
+/** Lists the rows that were not measured, with the reasons. */
 export const missed = ({ skipped }) =>
   skipped.map(
     ({ id, placement, skipped: why }) =>
@@ -126,10 +139,11 @@ function sectionOf(rows) {
   ]
 }
 
-/** One line that says where a figure is from. */
+/** One line that names the source of a figure. */
 export function origin({ environment: where, rounds }) {
   const others = Object.entries(where.peers ?? {}).map(([name, version]) => `, ${name} ${version}`)
-  const place = `Node.js ${where.node.slice(1)}${others.join('')}, ${where.kernel}, ${where.cpus} × ${where.cpu}`
+  const { name, version } = where.runtime
+  const place = `${name} ${version}${others.join('')}, ${where.kernel}, ${where.cpus} × ${where.cpu}`
   return `${place}, commit ${where.commit}; medians of ${rounds} ${rounds === 1 ? 'round' : 'rounds'}`
 }
 

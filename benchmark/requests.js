@@ -19,7 +19,7 @@ export function httpService() {
   return socket => server.emit('connection', socket)
 }
 
-/** Reads one answer as HTTP says; it is what all later ones must equal. */
+/** Parses one answer as HTTP; all later ones must equal it. */
 function firstAnswer(socket) {
   return new Promise(resolve => {
     let text = ''
@@ -85,7 +85,7 @@ export async function http({ connect }) {
   }
 }
 
-/** One answer to `agent`; what came is checked when its end has. */
+/** One answer to `agent`, checked at its end. */
 function visit(agent, checker) {
   return new Promise((resolve, reject) => {
     const take = response => {

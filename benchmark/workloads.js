@@ -1,56 +1,23 @@
-// What is measured. A workload names the server's role, the bytes that travel, how its result is read, and how many
-// operations `--quick` makes of it; `run` opens the client's connections and returns step(count).
+// The workloads. Each names the server's role, the bytes that travel, how its result is read, and how many
+// operations `--quick` makes of it, 0 where another row proves the same; `run` opens the client's connections and returns step(count).
 import { large, receive, send } from './bulk.js'
 import { churn, storm } from './connections.js'
 import { fanIn } from './fan-in.js'
+import { atRest, KiB, measured, MiB, p50, p99, perGiB, perOperation, rate, throughput } from './figures.js'
 import { idle, retain } from './memory.js'
 import { framed, framedCorked } from './framed.js'
+import { fetching, httpRequests, undici } from './http-requests.js'
+import { jsonrpc } from './jsonrpc.js'
+import { lines } from './lines.js'
+import { messageWorkloads } from './message-workloads.js'
 import { echo, ping, pingMany, pipeline, pipelineCorked } from './messages.js'
 import { http, httpBoth } from './requests.js'
-
-const KiB = 1024
-const MiB = 1024 * KiB
-const GiB = 1024 * MiB
-
-// A figure: `read` takes what a client returns, `better` says which way is up.
-const p50 = { name: 'p50', unit: 'µs', better: 'lower', read: result => result.latency.p50 }
-const p99 = { name: 'p99', unit: 'µs', better: 'lower', read: result => result.latency.p99 }
-const rate = unit => ({
-  name: 'rate',
-  unit,
-  better: 'higher',
-  read: result => result.operations / result.seconds,
-})
-const throughput = size => ({
-  name: 'throughput',
-  unit: 'GiB/s',
-  better: 'higher',
-  read: result => (result.operations * size) / GiB / result.seconds,
-})
-const perOperation = {
-  name: 'CPU',
-  unit: 'µs/op',
-  better: 'lower',
-  read: result => result.cpu / result.operations,
-}
-const perGiB = size => ({
-  name: 'CPU',
-  unit: 's/GiB',
-  better: 'lower',
-  read: result => result.cpu / 1e6 / ((result.operations * size) / GiB),
-})
-
-const measured = (name, unit, read) => ({
-  name,
-  unit,
-  better: 'lower',
-  read: ({ measures }) => read(measures),
-})
-
-/** Below a hundredth of a per cent nothing can be told apart. */
-const atRest = { ...measured('idle CPU', '%', ({ idleCpu }) => idleCpu * 100), resolution: 0.01 }
+import { frames, messages } from './round-trips.js'
+import { start } from './start.js'
+import { websocket } from './websocket.js'
 
 const message = { size: 64, slices: 1021 }
+const hundred = { size: 100, slices: 1021 }
 const chunk = { size: 64 * KiB, slices: 13 }
 const whole = { size: 64 * MiB, slices: 1 }
 
@@ -61,32 +28,103 @@ const pinging = {
   run: ping,
   figures: [p50, p99],
   cpu: perOperation,
-  // Few operations a second: what the compiler still does must not be most of it.
-  seconds: 1.5,
   quick: 50,
 }
 const busyPoll = { busyPoll: 50 }
 
+const inFlight = 32
+
+/** The two rows of a way to ask: one request in flight, and 32. */
+function roundTrips(id, what, ask, rest) {
+  const row = { figures: [p50, rate('req/s')], cpu: perOperation, cold: true, ...rest }
+  return {
+    [id]: {
+      ...row,
+      what: `${what}, one in flight`,
+      run: ask(1),
+      placements: ['unpinned', 'same CPU'],
+      sleeping: 'ours',
+      quick: 0,
+    },
+    [`${id}-${inFlight}`]: { ...row, what: `${what}, ${inFlight} in flight`, run: ask(inFlight), quick: 100 },
+  }
+}
+
+/** Round trips to a server that takes its time. */
+const slow = (what, think, quick) => ({
+  what: `64 B there and back, one in flight, the server ${what}`,
+  role: 'slow',
+  think,
+  bytes: message,
+  run: ping,
+  figures: [p50, p99],
+  cpu: perOperation,
+  sleeping: 'peer',
+  quick,
+})
+
+/** Round trips by several pairs of processes at once. */
+const crowd = (crowded, quick) => ({
+  what: `64 B there and back, one in flight, by ${crowded} pairs of processes`,
+  role: 'echo',
+  bytes: message,
+  run: ping,
+  crowded,
+  placements: ['two CPUs'],
+  figures: [p50, p99],
+  cpu: perOperation,
+  sleeping: 'peer',
+  quick,
+})
+
 /**
- * `bytes` is the pattern; `placements` are those that tell something; `mixed` are compared with one end swapped, too;
- * `fixed` is the number of operations of a step where the workload gives it, and `once` that of the only one, without
- * a warm-up; `seconds` is how long a run is measured where it is not as usual; `client` names the client's transport
- * where it is not the one that is compared; `options` are what the package's `connect` and `listen` are given.
+ * `bytes` is the pattern; `placements` are the useful ones; `mixed` are compared with one end swapped, too; `sleeping`
+ * adds a side of ours with `busyPoll: 0`, as another of 'ours' or as another 'peer'; `cold` also have a form without a
+ * warm-up; `think` is what a slow server does; `crowded` is a number of pairs of processes; `proxied` go through a
+ * third process; `library` is one that is needed, and `carries` names a transport of its own; `fixed` is the number of operations of a step where the workload gives it, and `once` that of the only one, without
+ * a warm-up; `seconds` is the duration of a run where it is not the usual one; `client` names the client's transport
+ * where it is not the one that is compared; `options` go to the package's `connect` and `listen`.
  */
 export const workloads = {
-  ping: { ...pinging, placements: ['unpinned', 'same CPU', 'different CPUs'], mixed: true },
+  ping: {
+    ...pinging,
+    placements: ['unpinned', 'same CPU', 'different CPUs'],
+    mixed: true,
+    sleeping: 'ours',
+    cold: true,
+  },
+  'ping-32': roundTrips('ping', '64 B there and back', messages, { role: 'echo', bytes: message })['ping-32'],
   'ping-busy': {
     ...pinging,
     what: 'the same, both ends with busyPoll: 50',
     placements: ['same CPU', 'different CPUs'],
     options: { connect: busyPoll, listen: busyPoll },
   },
-  'ping-busy-client': {
-    ...pinging,
-    what: 'the same, only the client with busyPoll: 50',
-    placements: ['same CPU', 'different CPUs'],
-    options: { connect: busyPoll },
-  },
+  ...roundTrips('lines', 'JSON by lines', lines, { role: 'lines' }),
+  ...roundTrips('framed-rtt', '100 B there and back, FramedSocket', frames, {
+    role: 'framed',
+    bytes: hundred,
+  }),
+  ...roundTrips('ws', '100 B there and back, ws', websocket, {
+    role: 'websocket',
+    bytes: hundred,
+    library: 'ws',
+    carries: 'libraries',
+  }),
+  ...roundTrips('undici', 'undici and node:http', undici, {
+    role: 'hello',
+    library: 'undici',
+    carries: 'libraries',
+  }),
+  ...roundTrips('http-rtt', 'node:http with an Agent', httpRequests, { role: 'hello', carries: 'libraries' }),
+  ...roundTrips('jsonrpc', 'vscode-jsonrpc', jsonrpc, { role: 'jsonrpc', library: 'vscode-jsonrpc' }),
+  'slow-50us': slow('works 50 µs', { microseconds: 50 }, 5),
+  'slow-300us': slow('works 300 µs', { microseconds: 300 }, 0),
+  'slow-1ms': slow('answers by a timer of 1 ms', { milliseconds: 1 }, 5),
+  'slow-10ms': slow('answers by a timer of 10 ms', { milliseconds: 10 }, 0),
+  'crowd-2': crowd(2, 20),
+  'crowd-4': crowd(4, 0),
+  'crowd-8': crowd(8, 0),
   'ping-64': {
     what: '64 B there and back on each of 64 connections',
     role: 'echo',
@@ -103,6 +141,7 @@ export const workloads = {
     bytes: message,
     run: pipeline,
     figures: [rate('msg/s')],
+    cold: true,
     cpu: perOperation,
     mixed: true,
     quick: 5000,
@@ -113,6 +152,7 @@ export const workloads = {
     bytes: message,
     run: pipelineCorked,
     figures: [rate('msg/s')],
+    cold: true,
     cpu: perOperation,
     quick: 5000,
   },
@@ -122,6 +162,7 @@ export const workloads = {
     bytes: message,
     run: framed,
     figures: [rate('msg/s')],
+    cold: true,
     cpu: perOperation,
     quick: 5000,
   },
@@ -140,6 +181,7 @@ export const workloads = {
     bytes: { size: KiB, slices: 127 },
     run: framed,
     figures: [rate('msg/s')],
+    cold: true,
     cpu: perOperation,
     quick: 5000,
   },
@@ -148,7 +190,7 @@ export const workloads = {
     role: 'source',
     bytes: chunk,
     run: receive,
-    seconds: 2,
+    seconds: 0.75,
     figures: [throughput(chunk.size)],
     cpu: perGiB(chunk.size),
     quick: 100,
@@ -158,7 +200,7 @@ export const workloads = {
     role: 'sink',
     bytes: chunk,
     run: send,
-    seconds: 2,
+    seconds: 0.75,
     figures: [throughput(chunk.size)],
     cpu: perGiB(chunk.size),
     quick: 100,
@@ -168,14 +210,35 @@ export const workloads = {
     role: 'sink',
     bytes: whole,
     run: large,
-    seconds: 2,
+    seconds: 0.75,
     figures: [throughput(whole.size)],
     cpu: perGiB(whole.size),
     quick: 1,
   },
+  'proxy-64': {
+    what: '64 B there and back, 256 in flight, through a process that pipes',
+    role: 'echo',
+    bytes: message,
+    run: pipeline,
+    proxied: true,
+    figures: [rate('msg/s')],
+    cpu: perOperation,
+    quick: 2000,
+  },
+  'proxy-64k': {
+    what: '64 KiB chunks, server to client, through a process that pipes',
+    role: 'source',
+    bytes: chunk,
+    run: receive,
+    proxied: true,
+    figures: [throughput(chunk.size)],
+    cpu: perGiB(chunk.size),
+    quick: 50,
+  },
   churn: {
-    what: 'connect, accept, close, 32 in flight',
-    role: 'farewell',
+    what: 'connect, one byte there and back, end, close, 32 in flight',
+    role: 'echo',
+    cold: true,
     backlog: 4096,
     run: churn,
     figures: [rate('conn/s')],
@@ -204,6 +267,7 @@ export const workloads = {
     role: 'echo',
     bytes: message,
     run: idle,
+    seconds: 0.75,
     once: limit => Math.min(10_000, limit - 200),
     figures: [measured('RSS', 'KiB/conn', ({ rssPerConnection }) => rssPerConnection / KiB), atRest],
     cpu: perOperation,
@@ -224,6 +288,7 @@ export const workloads = {
     client: 'node:net',
     run: http,
     figures: [rate('req/s')],
+    cold: true,
     cpu: perOperation,
     quick: 200,
   },
@@ -235,6 +300,16 @@ export const workloads = {
     cpu: perOperation,
     quick: 200,
   },
+  fetch: {
+    what: 'fetch() from a server of node:http, 32 in flight, both swapped; undici for node:net',
+    role: 'hello',
+    run: fetching(inFlight),
+    library: 'undici',
+    carries: 'libraries',
+    figures: [rate('req/s'), p50],
+    cpu: perOperation,
+    quick: 100,
+  },
   retain: {
     what: 'received chunks of 100 B that are kept, ArrayBuffer bytes per byte',
     role: 'echo',
@@ -245,9 +320,19 @@ export const workloads = {
     cpu: perOperation,
     quick: 200,
   },
+  start: {
+    what: 'fresh processes one after the other: import, connect, one request, end',
+    role: 'echo',
+    run: start,
+    once: () => 6,
+    figures: [measured('wall', 'ms', ({ wall }) => wall), measured('RSS', 'MiB', ({ rss }) => rss)],
+    cpu: measured('CPU', 'ms', ({ cpu }) => cpu),
+    quick: 1,
+  },
+  ...messageWorkloads,
 }
 
-/** Not compared by the benchmark: large chunks there and back, which the main job shows. */
+/** Large chunks there and back, for `npm start`; the benchmark does not compare it. */
 export const demonstrations = {
   echo: { role: 'pipe', bytes: chunk, run: echo },
 }

@@ -3,6 +3,5 @@ import { connect, FramedSocket } from 'udsock'
 
 const [path = 'daemon.sock', text = 'hello'] = process.argv.slice(2)
 const messages = new FramedSocket(await connect(path, { timeout: 1000 }))
-messages.send(text)
-messages.end()
+messages.end(text)
 for await (const answer of messages) console.log(String(answer))

@@ -1,7 +1,7 @@
 // A service that answers messages and can be restarted at any time: `node examples/daemon.js [path]`
 //
-// Nobody but this user can open the file, a file that a crash left is replaced, and who is there when SIGTERM comes is
-// answered before the process ends by itself. Ask it: `node examples/ask.js [path] [text]`
+// Only this user can open the file, and the file of a crashed process is replaced. On SIGTERM the clients that are connected or wait
+// are answered first, then the process ends by itself. Its client: `node examples/ask.js [path] [text]`
 import { FramedSocket, listen } from 'udsock'
 
 const listener = await listen(process.argv[2] ?? 'daemon.sock', {
@@ -16,10 +16,9 @@ process.once('SIGTERM', () => listener.close({ drain: true }))
 console.log(`listening on ${listener.path}`)
 
 async function serve(socket) {
-  const messages = new FramedSocket(socket, { maxFrameLength: 64 * 1024 })
+  const messages = new FramedSocket(socket, { maxMessageLength: 64 * 1024 })
   try {
     for await (const message of messages) messages.send(`you said ${message}`)
-    messages.end()
   } catch (error) {
     console.error(`process ${socket.peer.pid}: ${error.message}`)
   }

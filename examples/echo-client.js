@@ -1,4 +1,4 @@
-// Sends a line and prints what comes back: `node examples/echo-client.js [path] [text]`
+// Sends a line and prints the answer: `node examples/echo-client.js [path] [text]`
 import { connect } from 'udsock'
 
 const [path = 'echo.sock', text = 'hello'] = process.argv.slice(2)

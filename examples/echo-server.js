@@ -1,7 +1,11 @@
-// Echoes what it gets, to as many clients as come: `node examples/echo-server.js [path]`
+// Echoes what it receives, for any number of clients: `node examples/echo-server.js [path]`
 import { listen } from 'udsock'
 
-const listener = await listen(process.argv[2] ?? 'echo.sock', { backlog: 128 })
+const listener = await listen(process.argv[2] ?? 'echo.sock', {
+  backlog: 128,
+  onExisting: 'replaceStale',
+  unlinkOnClose: true,
+})
 console.log(`listening on ${listener.path}`)
 for await (const socket of listener) {
   const { uid, pid } = socket.peer

@@ -1,24 +1,15 @@
-// node:http, unchanged, over a Unix-domain socket on both sides: `node examples/http.js [path]`
+// A server of node:http at a path, and a client with an agent for it: `node examples/http.js [path]`
+import { once } from 'node:events'
 import http from 'node:http'
-import { rm } from 'node:fs/promises'
-import { connect, listen } from 'udsock'
+import { Agent, serve } from 'udsock/http'
 
 const path = process.argv[2] ?? 'http.sock'
 const server = http.createServer((request, response) => response.end(`you asked for ${request.url}\n`))
-const listener = await listen(path, { backlog: 511 })
-const accepting = (async () => {
-  for await (const socket of listener) server.emit('connection', socket)
-})()
+const served = await serve(server, path, { mode: 0o600 })
 
-const createConnection = (_options, callback) => {
-  connect(path).then(socket => callback(null, socket), callback)
-}
-const response = await new Promise((resolve, reject) => {
-  http.get({ path: '/answers', createConnection }, resolve).on('error', reject)
-})
+const agent = new Agent(path, { keepAlive: true })
+const [response] = await once(http.get({ agent, path: '/answers' }), 'response')
 for await (const chunk of response) process.stdout.write(chunk)
 
-await listener.close()
-await accepting
-server.closeAllConnections()
-await rm(path)
+// The idle connection of the agent does not delay the end.
+await served.close({ drain: true })

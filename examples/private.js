@@ -1,6 +1,6 @@
-// A question to a process of the same user, on an abstract name (Linux): `node examples/private.js [name]`
+// A request to a process of the same user, at an abstract name (Linux): `node examples/private.js [name]`
 //
-// Such a name has no file permissions: anybody may connect to it, or take it first. So both ends say whom they trust.
+// Such a name has no file permissions: every process can connect to it, or take it first. So each end checks the user of the other.
 import { abstractName, connect, listen } from 'udsock'
 
 const name = abstractName(process.argv[2] ?? 'udsock-private')

@@ -1,4 +1,4 @@
-// What every foreign program is asked to do, in both roles, on both kinds of address.
+// The conversations with every foreign program, in both roles, on both kinds of address.
 import { randomBytes } from 'node:crypto'
 import test, { type ExecutionContext, type Implementation } from 'ava'
 import { connect, listen, type UnixSocket } from '../index.js'
@@ -12,7 +12,7 @@ export type Manner = 'echo' | 'endsLast' | 'endsFirst'
 export interface Foreign {
   readonly name: string
   readonly available: boolean
-  /** How to install it, for those who lack it. */
+  /** How to install it where it is missing. */
   readonly install: string
   command(role: Role, address: Address, manner: Manner): readonly [file: string, ...args: string[]]
   abstractAddress(): Address

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import type { ExecutionContext } from 'ava'
 import { abstractName, type UnixSocketPath } from '../index.js'
 
-/** Where a foreign program and ours meet: as ours is told, and as the foreign one's argument. */
+/** The place of a foreign program and ours: as our API takes it, and as the foreign one's argument. */
 export interface Address {
   readonly path: UnixSocketPath
   readonly argument: string
@@ -32,12 +32,12 @@ export function abstractAddress(): Address {
   return { path: abstractName(name), argument: `@${name}` }
 }
 
-/** Can `file args` be run here, and does it end well? */
+/** Whether `file args` runs here and ends well. */
 export function runs(file: string, ...args: string[]): boolean {
   return spawnSync(file, args, { stdio: 'ignore', timeout: 20_000 }).status === 0
 }
 
-/** A running foreign program. It is killed when the test ends, and says what it printed when the test fails. */
+/** A running foreign program. It is killed when the test ends, and its output is logged when the test fails. */
 export class Peer {
   readonly #command: string
   readonly #child: ChildProcess

@@ -22,7 +22,7 @@ function converse(socket) {
 }
 
 if (role === 'inherit') {
-  // socat ends its program once both directions have ended, before it may have said what it received.
+  // socat ends its program once both directions have ended, possibly before it has printed what it received.
   process.on('SIGTERM', () => {})
   const socket = new Socket({ fd: 0, readable: true, writable: true, allowHalfOpen: true })
   converse(socket)

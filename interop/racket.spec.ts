@@ -1,4 +1,4 @@
-// racket/unix-socket, the system that this package answers to.
+// racket/unix-socket, whose documentation is the specification of this package.
 import { converse, converseOnExactNames, type Foreign } from './conversations.js'
 import { abstractAddress, runs } from './helpers.js'
 

@@ -1,37 +1,26 @@
-// `npm run bench:report`: makes the README's figures and the charts from benchmark/results/*.json.
-//   --check   changes nothing, and fails unless they are what the results give
+// `npm run bench:report`: makes the figures of docs/performance.md and the charts from benchmark/results/*.json.
+//   --check   changes nothing, and fails if they differ from the results
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { chartsOf, section, withSection } from '../benchmark/publish.js'
+import { byKind, chartsOf, section, withSection } from '../benchmark/publish.js'
+import { savedIn } from '../benchmark/results.js'
 import { root } from './command.js'
 
 const relative = 'benchmark/results'
 const directory = join(root, relative)
 
-/** Those against node:net first, then by version. */
-const rank = name => Number(name.startsWith('peers')) * 1000 + Number(name.split('-')[1])
-
-/** The results files, in order. */
-function saved() {
-  const names = filesWith('.json').map(file => file.slice(0, -'.json'.length))
-  return names
-    .filter(name => /^(?:node|peers)-\d+$/.test(name))
-    .toSorted((a, b) => rank(a) - rank(b))
-    .map(name => ({ name, results: JSON.parse(readFileSync(join(directory, `${name}.json`), 'utf8')) }))
-}
-
 const filesWith = ending =>
   existsSync(directory) ? readdirSync(directory).filter(file => file.endsWith(ending)) : []
 
-/** What every generated file should hold, by its path; undefined is a chart of results that are gone. */
+/** Returns the content of every generated file by its path; undefined for a chart whose results are gone. */
 function wanted() {
-  const all = saved()
-  const readme = join(root, 'README.md')
+  const all = savedIn(directory)
+  const page = join(root, 'docs', 'performance.md')
   const files = new Map(filesWith('.svg').map(file => [join(directory, file), undefined]))
-  files.set(readme, withSection(readFileSync(readme, 'utf8'), section(all, relative)))
-  for (const { name, results } of all)
-    for (const [file, text] of Object.entries(chartsOf(name, results))) files.set(join(directory, file), text)
+  files.set(page, withSection(readFileSync(page, 'utf8'), section(all, `../${relative}`)))
+  for (const [newest] of byKind(all))
+    for (const [file, text] of Object.entries(chartsOf(newest))) files.set(join(directory, file), text)
   return files
 }
 

@@ -6,10 +6,10 @@ import { fileURLToPath } from 'node:url'
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
-// After the child has ended, how long a grandchild may hold its output open.
+// Milliseconds for which a grandchild may hold the output open after the child has ended.
 const LINGER = 5_000
 
-/** What children inherit: the tools of node_modules, and no colours, because their output is parsed. */
+/** Returns the environment of children: the tools of node_modules on PATH, and no colours, because their output is parsed. */
 function environment(overrides) {
   const { FORCE_COLOR: _, ...inherited } = process.env
   const path = [join(root, 'node_modules', '.bin'), process.env.PATH].join(delimiter)
@@ -18,12 +18,12 @@ function environment(overrides) {
 
 /**
  * Runs `file` in the repository's root, or in `cwd`, with nothing on stdin. Never rejects: a program that cannot be started has `code` 127.
- * `output` is stdout and stderr as they came; `onStdout` hears stdout's chunks; after `timeout` milliseconds everything is killed.
+ * `output` is stdout and stderr as they came; `onStdout` gets stdout's chunks; after `timeout` milliseconds everything is killed.
  */
 export function command(file, args, { cwd = root, env, timeout = 0, onStdout } = {}) {
   return new Promise(resolve => {
     const result = { code: 1, stdout: '', output: '' }
-    // A process group of its own, so that whatever it started can be ended with it.
+    // A process group of its own, so that the processes it started end with it.
     const child = spawn(file, args, {
       cwd,
       env: environment(env),
@@ -32,7 +32,7 @@ export function command(file, args, { cwd = root, env, timeout = 0, onStdout } =
     })
     const kill = signal => {
       try {
-        process.kill(-child.pid, signal)
+        if (child.pid !== undefined) process.kill(-child.pid, signal)
       } catch {
         // The group is gone already.
       }

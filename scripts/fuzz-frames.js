@@ -1,8 +1,8 @@
 // `npm run fuzz:frames`: mutated streams through the frame decoder, against a reference that joins everything first.
 //   --seconds N   how long, default 10          --runs N   instead: so many streams
-//   --seed S      where to begin; a failure names the seed that repeats it
+//   --seed S      the first seed; a failure names the seed that repeats it
 import { parseArgs } from 'node:util'
-import { FrameDecoder } from '../dist/frames.js'
+import { FrameDecoder } from '../dist/internal/frames.js'
 
 const headerLength = 4
 
@@ -53,12 +53,12 @@ function someStream(next) {
 }
 
 /** The payloads, and the code of the error that ends them. */
-function reference(stream, maxFrameLength) {
+function reference(stream, maxMessageLength) {
   const messages = []
   let rest = stream
   while (rest.length >= headerLength) {
     const length = rest.readUInt32BE()
-    if (length > maxFrameLength) return { messages, code: 'ERR_FRAME_TOO_LARGE' }
+    if (length > maxMessageLength) return { messages, code: 'ERR_FRAME_TOO_LARGE' }
     if (rest.length < headerLength + length) break
     messages.push(rest.subarray(headerLength, headerLength + length))
     rest = rest.subarray(headerLength + length)
@@ -66,14 +66,14 @@ function reference(stream, maxFrameLength) {
   return { messages, code: rest.length > 0 ? 'ERR_FRAME_TRUNCATED' : undefined }
 }
 
-function decoded(stream, maxFrameLength, next) {
-  const decoder = new FrameDecoder(maxFrameLength)
+function decoded(stream, maxMessageLength, next) {
+  const decoder = new FrameDecoder(maxMessageLength)
   const messages = []
   const largestCut = [1, 3, 8, 100, 5000, 100_000][next(6)]
   try {
     for (let start = 0; start < stream.length;) {
       const end = Math.min(stream.length, start + next(largestCut + 1))
-      // Seldom a second chunk while the first is not done.
+      // Seldom adds a second chunk before the first is consumed.
       const held = next(50) === 0
       decoder.push(Buffer.from(stream.subarray(start, end)))
       start = end
@@ -93,9 +93,9 @@ function decoded(stream, maxFrameLength, next) {
 function run(seed) {
   const next = generator(seed)
   const stream = someStream(next)
-  const maxFrameLength = [0, 50, 3000, 100_000, 2 ** 32 - 1][next(5)]
-  const expected = reference(stream, maxFrameLength)
-  const actual = decoded(stream, maxFrameLength, next)
+  const maxMessageLength = [0, 50, 3000, 100_000, 2 ** 32 - 1][next(5)]
+  const expected = reference(stream, maxMessageLength)
+  const actual = decoded(stream, maxMessageLength, next)
   if (actual.code !== expected.code) throw new Error(`ended with ${actual.code}, not ${expected.code}`)
   if (actual.messages.length !== expected.messages.length)
     throw new Error(`${actual.messages.length} messages, not ${expected.messages.length}`)

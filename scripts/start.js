@@ -6,8 +6,8 @@ import { exchange, foreignClient } from '../benchmark/foreign.js'
 import { median } from '../benchmark/pairs.js'
 import { Pattern } from '../benchmark/pattern.js'
 import { runClient, Server, socketDirectory } from '../benchmark/processes.js'
-import { formatted, Screen, table } from '../benchmark/terminal.js'
-import { duration } from './progress.js'
+import { formatted, table } from '../benchmark/format.js'
+import { duration, Screen } from './terminal.js'
 import { setup } from './setup.js'
 
 /** Milliseconds for everything after the build. */
@@ -17,7 +17,7 @@ const limit = 30_000
 const seconds = 0.7
 const passes = 2
 
-/** Milliseconds after which no further pass begins that would not fit. */
+/** Milliseconds in which a further pass must end to begin at all. */
 const passesLimit = 22_000
 
 const MiB = 1024 * 1024
@@ -61,7 +61,7 @@ const linux = process.platform === 'linux'
 const screen = new Screen()
 let step = 'set-up'
 
-/** The servers to be driven: ours on each kind of address that the platform has, and node:net's. */
+/** Returns the servers to drive: ours on each kind of address that the platform has, and node:net's. */
 function plan() {
   const directory = socketDirectory()
   const abstract = `\0udsock-${process.pid}-${randomBytes(4).toString('hex')}`
@@ -81,7 +81,7 @@ function ratio(legs, row) {
   return (row.better === 'higher' ? ours / peer : peer / ours).toFixed(2)
 }
 
-/** The table as far as it is filled. */
+/** Returns the lines of the table as far as it is filled. */
 function lines(legs) {
   const rows = [['', ...legs.map(leg => leg.title), 'ratio']]
   for (const row of jobs.flatMap(job => job.rows))
@@ -108,7 +108,7 @@ async function drive(job, leg, legs) {
     console.log(
       `  ${leg.title}: ${figures.join(', ')}, ${formatted((leg.checked - before) / MiB)} MiB checked`,
     )
-  // Live it was the running client's; now it is that of all of them.
+  // Live figures are the running client's; final ones are the median of all clients.
   for (const row of rows) {
     const values = [...(leg.values.get(row) ?? []), row.read(result)]
     leg.values.set(row, values)
@@ -116,7 +116,7 @@ async function drive(job, leg, legs) {
   }
 }
 
-/** A program that knows nothing of this package talks to our servers. */
+/** Runs a foreign program against our servers. */
 async function driveForeign(legs) {
   const client = foreignClient()
   if (client === undefined) return 'No foreign client was found (socat or python3), so none was run.'

@@ -1,179 +1,139 @@
-// What `npm test` and its kin run, in order, and how each runner's own words become counts.
+// The suites of `npm test`, in order, and the groups that name several of them. A suite is { name, run }; `run` reports its
+// progress to a callback and returns an outcome, as outcome.js has it.
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { compareAll } from '../drop-in/harness.js'
 import { buildAddon } from './addon.js'
 import { asanSuite } from './asan.js'
 import { command, root } from './command.js'
+import { packageSuite, rustdocSuite } from './crates.js'
 import { miriSuite } from './miri.js'
+import { checked, skipped } from './outcome.js'
+import { longPackagingSuite, packagingSuite } from './packaging.js'
+import { everyPlatform, platformsSuite } from './platform-tests.js'
+import { proseSuite } from './prose.js'
+import { installPythonServers } from './python.js'
+import { releaseSuite } from './release.js'
+import { check, runAva, runCargo, runLibtest, TIMEOUT } from './runners.js'
 import { runtimeSuites } from './runtimes.js'
+import { leftOut, selection } from './shortcut.js'
+import { siteSuite } from './site.js'
+import { targetsSuite } from './targets.js'
+import { typesAll, typesMatrix } from './types.js'
 import { valgrindSuite } from './valgrind.js'
+import { workflowsSuite } from './workflows.js'
 
-// Far beyond the slowest suite: only something that hangs gets here.
-const TIMEOUT = 30 * 60_000
-
-/**
- * An outcome: { passed, failed, skipped: [what was], output }.
- * A runner that ended badly without naming a failure, or that ran nothing, is one failure.
- */
-function outcome({ code, output }, counts) {
-  const { passed = 0, failed = 0, skipped = [] } = counts
-  const unexplained = failed === 0 && (code !== 0 || passed + skipped.length === 0)
-  return { passed, failed: unexplained ? 1 : failed, skipped, output }
+/** Licences, bans and sources. Advisories need a download, so only `npm run deny` checks them. Nothing is installed. */
+async function runDeny() {
+  const deny = await command('cargo', ['deny', '--version'])
+  if (deny.code !== 0) return skipped('all of it: cargo-deny is missing: cargo install cargo-deny --locked')
+  const args = ['deny', '--locked', 'check', 'licenses', 'bans', 'sources']
+  return checked(await command('cargo', args, { timeout: TIMEOUT }))
 }
 
-const check = (name, file, ...args) => ({
-  name,
-  run: async () => {
-    const result = await command(file, args, { timeout: TIMEOUT })
-    return outcome(result, result.code === 0 ? { passed: 1 } : { failed: 1 })
+// In a container the checkout often belongs to another user; git refuses to read it without this option.
+const git = (...args) => command('git', ['-c', `safe.directory=${root}`, ...args])
+
+/** Checks that the committed loader and types are what a fresh build writes. */
+async function runGenerated() {
+  const files = ['binding.cjs', 'binding.d.cts', 'index.d.ts', 'Cargo.lock']
+  if (!existsSync(join(root, '.git'))) return skipped('generated files: this is not a git checkout')
+  const tracked = await git('ls-files', '--error-unmatch', '--', ...files)
+  const changed = await git('diff', '--exit-code', '--', ...files)
+  const failed = [tracked, changed].filter(({ code }) => code !== 0).map(({ output }) => output)
+  const advice = 'The build changed committed files, or they are not committed: review and commit them.'
+  return checked({ code: failed.length, output: [advice, ...failed].join('\n') })
+}
+
+const ava = (name, options) => ({ name, run: onCount => runAva(options, onCount) })
+
+/** Sockets without the writer's shortcut. */
+const plainWriter = {
+  name: 'plain-writer',
+  run: async onCount => {
+    const options = { args: selection, env: { UDSOCK_WITHOUT_SHORTCUT: '1' } }
+    const result = await runAva(options, onCount)
+    return { ...result, skipped: [...leftOut, ...result.skipped] }
+  },
+}
+
+/** Not so while it polls. docs/polling.md says so. */
+const inPolls = "*'close' comes after the immediates queued at destroy(): in its 'data'*"
+
+/** The same specs with adaptive polling forced. */
+const polling = when => ({
+  name: `polling-${when}`,
+  run: async onCount => {
+    const args = [
+      ...selection,
+      '!__test__/socket/adaptive-polling.spec.ts',
+      ...(when === 'always' ? [`--match=!${inPolls}`] : []),
+    ]
+    const result = await runAva({ args, env: { UDSOCK_BUSY_POLL: when } }, onCount)
+    const own = 'socket/adaptive-polling (it tests the decision that is forced)'
+    const order =
+      when === 'always'
+        ? [`${inPolls} (a poll runs in an immediate, and those queued in it come in the next turn)`]
+        : []
+    return { ...result, skipped: [...leftOut, own, ...order, ...result.skipped] }
   },
 })
 
-const title = line => line.replace(/^(?:not )?ok \d+ - | # SKIP$/g, '')
-
-/** Counts of TAP text as AVA writes it: its closing comments also count crashes and tests that never ran. */
-export function tapCounts(text) {
-  const lines = text.split('\n')
-  const points = lines.filter(line => /^(?:not )?ok \d+/.test(line))
-  const skips = points.filter(line => /^ok .*# SKIP$/.test(line))
-  const todos = points.filter(line => /^not ok .*# TODO$/.test(line))
-  const passed = points.filter(line => line.startsWith('ok')).length - skips.length
-  const failed = points.filter(line => line.startsWith('not ok')).length - todos.length
-  const closing = Number(lines.findLast(line => line.startsWith('# fail '))?.split(' ')[2] ?? 0)
-  const skipped = [...skips, ...todos].map(title)
-  return { passed, failed: Math.max(failed, closing - todos.length), skipped }
-}
-
-/** Counts of nextest's `Summary [...] 5 tests run: 4 passed, 1 failed, 0 skipped`. */
-export function nextestCounts(text) {
-  const summary = text.split('\n').findLast(line => /^\s*Summary \[/.test(line)) ?? ''
-  const counts = { passed: 0, failed: 0, skipped: [] }
-  for (const [, count, kind] of summary.matchAll(/(\d+) (passed|exec failed|failed|timed out|skipped)/g)) {
-    if (kind === 'passed') counts.passed += Number(count)
-    else if (kind !== 'skipped') counts.failed += Number(count)
-    else if (count !== '0') counts.skipped.push(`${count} ignored Rust tests`)
-  }
-  return counts
-}
-
-/** Counts of libtest's `test result: ok. 4 passed; 1 failed; 0 ignored; ...`, one line per test binary. */
-export function libtestCounts(text) {
-  const counts = { passed: 0, failed: 0, skipped: [] }
-  let ignored = 0
-  for (const match of text.matchAll(/^test result: .*? (\d+) passed; (\d+) failed; (\d+) ignored/gm)) {
-    counts.passed += Number(match[1])
-    counts.failed += Number(match[2])
-    ignored += Number(match[3])
-  }
-  if (ignored > 0) counts.skipped.push(`${ignored} ignored Rust tests`)
-  return counts
-}
-
-async function runCargo(what = ['--workspace'], where = ['--tests']) {
-  const nextest = await command('cargo', ['nextest', '--version'])
-  if (nextest.code === 0) {
-    const args = ['nextest', 'run', '--no-fail-fast', ...what]
-    const result = await command('cargo', args, { timeout: TIMEOUT })
-    return outcome(result, nextestCounts(result.output))
-  }
-  const args = ['test', '--no-fail-fast', ...where, ...what]
-  const result = await command('cargo', args, { timeout: TIMEOUT })
-  return outcome(result, libtestCounts(result.output))
-}
-
-/** Licences, bans and sources; the advisories' database is fetched, so they are asked for by hand. Nothing is installed. */
-async function runDeny() {
-  const deny = await command('cargo', ['deny', '--version'])
-  if (deny.code !== 0) {
-    const skipped = ['all of it, because cargo-deny is missing: cargo install cargo-deny --locked']
-    return { passed: 0, failed: 0, skipped, output: '' }
-  }
-  const args = ['deny', '--locked', 'check', 'licenses', 'bans', 'sources']
-  const result = await command('cargo', args, { timeout: TIMEOUT })
-  return outcome(result, result.code === 0 ? { passed: 1 } : { failed: 1 })
-}
-
-async function runDocTests() {
-  const result = await command('cargo', ['test', '--doc', '--package', 'udsock'], { timeout: TIMEOUT })
-  return outcome(result, libtestCounts(result.output))
-}
-
-// In a container the checkout often belongs to another user, which git refuses to read unasked.
-const git = (...args) => command('git', ['-c', `safe.directory=${root}`, ...args])
-
-/** The loader and the types that the build writes are committed: a fresh build must give the same. */
-async function runGenerated() {
-  const files = ['binding.js', 'binding.d.ts', 'index.d.ts', 'Cargo.lock']
-  if (!existsSync(join(root, '.git'))) {
-    return { passed: 0, failed: 0, skipped: ['generated files, because this is no git checkout'], output: '' }
-  }
-  const tracked = await git('ls-files', '--error-unmatch', '--', ...files)
-  const changed = await git('diff', '--exit-code', '--', ...files)
-  const ok = tracked.code === 0 && changed.code === 0
-  const advice =
-    'The build changed files that are committed, or they are not committed: look at them and commit them.\n'
-  const output = ok ? '' : [advice, tracked.code === 0 ? '' : tracked.output, changed.output].join('\n')
-  return { passed: Number(ok), failed: Number(!ok), skipped: [], output }
-}
-
-/** Runs AVA, which `file` and `args` start, and counts on the way. */
-async function runAva(file, args, options, onCount) {
-  let seen = 0
-  const onStdout = text => {
-    seen += text.match(/^(?:not )?ok \d/gm)?.length ?? 0
-    onCount(`${seen} tests`)
-  }
-  const result = await command(file, [...args, '--tap'], { ...options, timeout: TIMEOUT, onStdout })
-  const passedLine = /^ok \d+ .*\n(?:# .*\n)*/gm
-  return outcome({ ...result, output: result.output.replace(passedLine, '') }, tapCounts(result.stdout))
-}
-
-const ava = (name, args, env) => ({ name, run: onCount => runAva('ava', args, { env }, onCount) })
-
-/** Peers that are not here are named, not passed. */
+/** A short benchmark. Peers that are not installed are named, not passed. */
 const benchmark = (name, ...args) => ({
   name,
   run: async () => {
-    const result = await command(process.execPath, ['scripts/bench.js', '--quick', ...args], {
-      timeout: TIMEOUT,
-    })
-    const skipped = [...result.stdout.matchAll(/^not measured: (.*)$/gm)].map(match => match[1])
-    const counts = result.code === 0 ? { passed: 1 } : { failed: 1 }
-    return outcome(result, { ...counts, skipped })
+    const all = ['scripts/bench.js', '--quick', ...args]
+    const result = await command(process.execPath, all, { timeout: TIMEOUT })
+    const missing = [...result.stdout.matchAll(/^not measured: (.*)$/gm)].map(match => match[1])
+    return { ...checked(result), skipped: missing }
   },
 })
 
 const hasBenchmark = existsSync(join(root, 'benchmark')) && readdirSync(join(root, 'benchmark')).length > 0
 
+/** The part of the crate without tokio: the workspace's features would hide what is missing in it. */
+const lintPlain = ['clippy', '--package', 'udsock', '--no-default-features', '--quiet']
+
 const suites = [
   check('prettier', 'prettier', '--check', '--log-level', 'warn', '.'),
   check('rustfmt', 'cargo', 'fmt', '--all', '--check'),
   check('clippy', 'cargo', 'clippy', '--workspace', '--all-targets', '--quiet', '--', '-D', 'warnings'),
+  check('clippy-no-tokio', 'cargo', ...lintPlain, '--', '-D', 'warnings'),
+  targetsSuite,
   check('oxlint', 'oxlint'),
+  proseSuite,
   check('types', 'tsc', '--noEmit'),
+  typesMatrix,
   { name: 'generated', run: runGenerated },
   { name: 'cargo', run: () => runCargo() },
-  { name: 'doc', run: runDocTests },
+  { name: 'doc', run: () => runLibtest(['test', '--doc', '--package', 'udsock']) },
+  rustdocSuite,
+  packageSuite,
+  packagingSuite,
   { name: 'deny', run: runDeny },
   check('fuzz', process.execPath, 'scripts/fuzz-frames.js', '--runs', '3000'),
-  ava('ava', []),
-  ava('doorbell', [], { UDSOCK_WAKER: 'doorbell' }),
-  ava('interop', ['--config', 'interop/ava.config.js']),
+  ava('ava', {}),
+  ava('doorbell', { env: { UDSOCK_WAKER: 'doorbell' } }),
+  plainWriter,
+  polling('always'),
+  polling('never'),
+  ava('interop', { group: 'interop' }),
 ]
 
 if (hasBenchmark)
   suites.push(
     benchmark('bench', '--mixed'),
-    benchmark('peers', '--peers', '--against', 'c,racket'),
+    benchmark('peers', '--peers', '--against', 'c,c-polling,racket'),
+    benchmark('messages', '--messages', '--against', 'c,framed-socket'),
     check('report', process.execPath, 'scripts/bench-report.js', '--check'),
   )
 
-/** Minutes each, and only when asked for by name. */
-const long = [ava('long', ['--config', '__test__/long/ava.config.js'])]
-const leak = [ava('leak', ['--config', '__test__/leak/ava.config.js'])]
-const runtimes = runtimeSuites(runAva)
+/** Suites of some minutes each, which run only by name. */
+const long = [ava('long', { group: 'long' })]
+const leak = [ava('leak', { group: 'leak' })]
 
-/** Under the libraries that people run, which have a package of their own. */
+/** Popular libraries over our sockets; they have a package of their own. */
 async function runEcosystem(onCount) {
   const cwd = join(root, '__test__/ecosystem')
   onCount('npm install')
@@ -182,20 +142,34 @@ async function runEcosystem(onCount) {
     cwd,
     timeout: TIMEOUT,
   })
-  if (installed.code !== 0) return outcome(installed, {})
-  return runAva('ava', ['--config', '__test__/ecosystem/ava.config.js'], {}, onCount)
+  if (installed.code !== 0) return checked(installed)
+  onCount('pip install')
+  await installPythonServers()
+  return runAva({ group: 'ecosystem' }, onCount)
 }
 
-const ecosystem = [{ name: 'ecosystem', run: runEcosystem }]
+/** The bounded part of `npm run test:peers`. */
+async function runDropIn(onCount) {
+  const { version: _, ...result } = await compareAll({ quick: true, onCount })
+  return result
+}
 
-/** With the addon that has this feature, which the tests load by themselves. */
+const ecosystem = [
+  { name: 'ecosystem', run: runEcosystem },
+  { name: 'drop-in', run: runDropIn },
+]
+
+/** What users get, before they get it. */
+const shipping = [workflowsSuite, releaseSuite]
+
+/** Tests that load an addon built with `feature`. */
 const featured = (name, feature, env) => ({
   name,
   run: async onCount => {
     onCount('cargo build')
     const built = await buildAddon(feature)
-    if (built.code !== 0) return outcome(built, {})
-    return runAva('ava', ['--config', `__test__/${feature}/ava.config.js`], { env }, onCount)
+    if (built.code !== 0) return checked(built)
+    return runAva({ group: feature, env }, onCount)
   },
 })
 
@@ -214,23 +188,45 @@ const panics = [
   featured('panics doorbell', 'panics', { UDSOCK_WAKER: 'doorbell' }),
 ]
 
-/** What threads share, in every order in which they can meet. The flag goes to all crates, so they have a folder of their own. */
+/** Models of the code that threads share, in every interleaving. The flag applies to all crates, so loom has a target folder of its own. */
 async function runLoom() {
   const args = ['test', '--package', 'udsock-reactor', '--lib', '--target-dir', 'target/loom', 'models']
-  const result = await command('cargo', args, { env: { RUSTFLAGS: '--cfg loom' }, timeout: TIMEOUT })
-  return outcome(result, libtestCounts(result.output))
+  return runLibtest(args, { RUSTFLAGS: '--cfg loom' })
 }
 
 const loom = [{ name: 'loom', run: runLoom }]
-const asan = [asanSuite(runAva)]
+const asan = [asanSuite]
 
 const tools = [
-  check('fuzz-address', process.execPath, 'scripts/fuzz-address.js', '--runs', '1000000'),
-  miriSuite(outcome, libtestCounts),
+  check('fuzz-address', process.execPath, 'scripts/fuzz-crate.js', 'address', '--runs', '1000000'),
+  check('fuzz-control', process.execPath, 'scripts/fuzz-crate.js', 'control', '--runs', '1000000'),
+  check('fuzz-datagram', process.execPath, 'scripts/fuzz-crate.js', 'datagram', '--runs', '500000'),
+  miriSuite,
   valgrindSuite,
+  siteSuite,
 ]
 
-const byName = { default: suites, long, leak, ecosystem, faults, panics, loom, asan, tools, runtimes }
+const byName = {
+  default: suites,
+  long,
+  leak,
+  ecosystem,
+  faults,
+  panics,
+  loom,
+  asan,
+  tools,
+  shipping,
+  platforms: [platformsSuite],
+  runtimes: runtimeSuites,
+}
 
-/** Names for several suites. */
-export const groups = { ...byName, all: Object.values(byName).flat() }
+/** Groups whose parts the other groups have. */
+const longer = {
+  'packaging-long': [longPackagingSuite],
+  'every-platform': everyPlatform,
+  'types-all': [typesAll],
+}
+
+/** The suites of each group, by its name. */
+export const groups = { ...byName, ...longer, all: Object.values(byName).flat() }

@@ -1,8 +1,11 @@
-import { binding } from './binding.js'
-import { invalidType, invalidValue } from './errors.js'
-import { validateInteger } from './validate.js'
+/**
+ * Users and groups in options: `allow` of `listen()`, `peerUid` of `connect()`. Both are copied when they are checked.
+ */
+import { binding } from './internal/binding.js'
+import { invalidType, invalidValue } from './internal/errors.js'
+import { OptionSet, validateInteger } from './internal/validation.js'
 
-/** Users and groups, of which a peer needs one. */
+/** Users and groups that may connect. A peer has to be one of the users or in one of the groups. */
 export interface AllowedPeers {
   /** Effective user ids. */
   uids?: readonly number[] | undefined
@@ -10,59 +13,66 @@ export interface AllowedPeers {
   gids?: readonly number[] | undefined
 }
 
-/** What `listen()` takes for its option `allow`. */
+/** The option `allow` of `listen()`. */
 export type Allow = 'self' | AllowedPeers
 
-/** 2^32 - 1 stands for none. */
+/** The kernel uses 2^32 - 1 for no id. */
 const largestId = 2 ** 32 - 2
 
+/** @internal */
 export interface AllowedIds {
   uids: number[]
   gids: number[]
 }
 
-/** `allow`, with 'self' resolved to the effective user of now; none: everybody. Throws for what allows nobody or is unknown. */
+const peers = new OptionSet<AllowedPeers>('options.allow', {
+  uids: (name, value) => void idsOf(name, value, 0),
+  gids: (name, value) => void idsOf(name, value, 1),
+})
+
+/**
+ * @internal
+ * Returns the ids that `allow` names, with the effective user of now for 'self'; undefined: every peer. Throws if `allow` is invalid or admits
+ * no peer.
+ */
 export function allowedPeers(allow: unknown): AllowedIds | undefined {
   if (allow === undefined) return undefined
   const name = 'options.allow'
   if (allow === 'self') return { uids: own(name), gids: [] }
-  if (typeof allow === 'string') throw invalidValue(name, "it is neither 'self' nor an object")
-  if (typeof allow !== 'object' || allow === null) throw invalidType(name, "'self' or an object", allow)
-  for (const key of Object.keys(allow))
-    if (key !== 'uids' && key !== 'gids') throw invalidValue(name, `it has 'uids' and 'gids', not '${key}'`)
-  const { uids, gids } = allow as AllowedPeers
+  if (typeof allow === 'string') throw invalidValue(name, "it must be 'self' or { uids, gids }")
+  if (typeof allow !== 'object' || allow === null) throw invalidType(name, "'self' or { uids, gids }", allow)
+  const { uids, gids } = peers.read(allow, name)
   const ids = { uids: idsOf(`${name}.uids`, uids ?? [], 0), gids: idsOf(`${name}.gids`, gids ?? [], 1) }
-  if (ids.uids.length + ids.gids.length === 0) throw invalidValue(name, 'it allows nobody')
+  if (ids.uids.length + ids.gids.length === 0)
+    throw invalidValue(name, 'it admits no peer; name a user in uids or a group in gids')
   return ids
 }
 
-/** `peerUid` as a list; none: everybody. */
+/** @internal Returns `peerUid` as a list; undefined: every user. */
 export function expectedUids(peerUid: unknown): number[] | undefined {
   if (peerUid === undefined) return undefined
   const name = 'options.peerUid'
-  if (typeof peerUid === 'number') return idsOf(name, [peerUid], 0)
+  if (typeof peerUid === 'number') return [checkedId(name, peerUid, 0)]
   if (!Array.isArray(peerUid)) throw invalidType(name, 'a number or an array of numbers', peerUid)
-  if (peerUid.length === 0) throw invalidValue(name, 'it expects nobody')
+  if (peerUid.length === 0) throw invalidValue(name, 'the list is empty; name at least one user')
   return idsOf(name, peerUid, 0)
 }
 
-/** A checked copy. `kind`: 0 users, 1 groups. */
+/** Returns a checked copy. `kind`: 0 users, 1 groups. */
 function idsOf(name: string, ids: unknown, kind: 0 | 1): number[] {
   if (!Array.isArray(ids)) throw invalidType(name, 'an array of numbers', ids)
-  // Not map(), which leaves holes out.
-  const copy = Array.from(ids as unknown[])
-  for (const id of copy) {
-    if (id === undefined) throw invalidType(name, 'an array of numbers', id)
-    validateInteger(name, id, 0, largestId)
-    if (id === binding().overflowIds()[kind]) {
-      const whom = kind === 0 ? 'user' : 'group'
-      throw invalidValue(
-        name,
-        `${id} is the overflow id, by which the kernel shows every ${whom} without a number here`,
-      )
-    }
-  }
-  return copy as number[]
+  // map() would skip holes.
+  return Array.from(ids as unknown[], (id, index) => checkedId(`${name}[${index}]`, id, kind))
+}
+
+function checkedId(name: string, id: unknown, kind: 0 | 1): number {
+  validateInteger(name, id, 0, largestId)
+  if (id !== binding().overflowIds()[kind]) return id
+  const whom = kind === 0 ? 'user' : 'group'
+  throw invalidValue(
+    name,
+    `${id} is the overflow id, which the kernel reports for every ${whom} that has no number in this user namespace`,
+  )
 }
 
 function own(name: string): number[] {
@@ -70,6 +80,6 @@ function own(name: string): number[] {
   if (uid !== binding().overflowIds()[0]) return [uid]
   throw invalidValue(
     name,
-    `this process's own user is ${uid}, the overflow id, which others without a number here share`,
+    `the user of this process is ${uid}, the overflow id, which users without a number in this user namespace share`,
   )
 }

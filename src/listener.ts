@@ -1,24 +1,41 @@
-import { AsyncResource } from 'node:async_hooks'
+/**
+ * The listener of `listen()`, pull-style.
+ *
+ * - A connection leaves the kernel's queue only for a call of `accept()`, or to be closed by `overflow: 'drop'`.
+ * - `accept()` calls are served in their order, one connection a turn, so a caller that races a call against another promise loses no connection.
+ * - The number of open connections is at most `maxConnections`.
+ */
 import { EventEmitter } from 'node:events'
-import { Connection } from './connection.js'
-import { type Endpoint, Kind, Note } from './engine.js'
-import { abortError, illegalConstructor, listenerClosed, systemError } from './errors.js'
-import { Listening, nobodyThere, notAllowed } from './listening.js'
-import { isShortage, type Overload, OverloadReports, stillPaused } from './overload.js'
+import { inspect } from 'node:util'
+import { type Descriptor, descriptorOf } from './descriptor.js'
+import { eachAccepted } from './internal/accept-iteration.js'
+import { Acceptor } from './internal/acceptor.js'
+import { ConnectionLimits } from './internal/connection-limits.js'
+import { accepted } from './internal/diagnostics.js'
+import { atCaller, illegalConstructor, listenerClosed, systemError } from './internal/errors.js'
+import { ExhaustionReports, type Overload } from './internal/exhaustion.js'
+import { Farewell } from './internal/farewell.js'
+import { Handle } from './internal/handle.js'
+import { limitIdle } from './internal/idle-limit.js'
+import { type InspectContext, inspected, pathText } from './internal/inspect.js'
+import { ListenHandle } from './internal/listen-handle.js'
+import {
+  acceptOptions,
+  closeOptions,
+  type CloseOptions,
+  type ListenerSettings,
+  readyOptions,
+  signalOf,
+  type WaitOptions,
+} from './internal/listener-options.js'
+import { Note } from './internal/native.js'
+import { Resource } from './internal/resource.js'
+import { nextTick } from './internal/scheduling.js'
+import { Waiters } from './internal/waiters.js'
 import { type UnixSocketPath } from './path.js'
-import { type PeerCredentials, peerCredentials, UnixSocket } from './socket.js'
-import { validateBoolean, validateOptions, validateSignal } from './validate.js'
-import { Waiters } from './waiters.js'
-
-export interface WaitOptions {
-  /** Ends the waiting with an AbortError; no connection is taken then. */
-  signal?: AbortSignal | undefined
-}
-
-export interface CloseOptions {
-  /** Hand out what waits already before the end. Default false. */
-  drain?: boolean | undefined
-}
+import { type PeerCredentials } from './peer.js'
+import { type PacketSocket } from './packet-socket.js'
+import { type UnixSocket } from './socket.js'
 
 /** The arguments of a listener's events. */
 export interface ListenerEvents {
@@ -29,369 +46,298 @@ export interface ListenerEvents {
   close: []
 }
 
-/** Accepts in a row before the event loop has its turn. */
-const acceptsPerTurn = 64
-/** Milliseconds for which a superseded listener goes on at least: clients may still have found its file. */
-const farewell = 1000
-/** Milliseconds between looks at a superseded listener's queue. */
-const farewellInterval = 50
 const brand = Symbol.for('udsock.UnixListener')
 
 /**
- * A listening socket, pull-style: a connection leaves the kernel's queue when somebody asks for it. `listen()` makes it.
+ * A listening socket, pull-style: a connection leaves the kernel's queue when `accept()` asks for it. `listen()` makes it.
  *
- * Emits:
- * - 'superseded', within a second: another listener of the same user has taken the path ('takeOver'). This one goes on for at
- *   least a second and until the kernel's queue is empty, and closes; the other one's file is left alone.
- * - 'pathlost', within a second: the file was removed, or replaced by something else. No client finds this listener by its
- *   path any more; it serves on.
- * - 'overload' with an `Overload`, `{ code, failures, connections }`, at most once a second: descriptors or memory ran out.
- *   Nobody is lost: who waits stays in the kernel's queue, and is accepted within a second of an end of the shortage.
- * - 'drop' with the peer's credentials (undefined where the system does not say them): with `overflow: 'drop'`, a connection
- *   beyond `maxConnections` was closed.
- * - 'close', last: it is closed, after draining.
- *
- * The first two come neither for abstract names and inherited listeners, nor after `close()`.
+ * Emits the following; abstract names and inherited listeners have no 'superseded' and no 'pathlost', and neither comes after `close()`:
+ * - 'superseded', within a second: another listener of the same user has taken over the path ('takeOver'). This listener goes on for at
+ *   least a second and until the kernel's queue is empty, and then closes. It leaves the other one's file alone.
+ * - 'pathlost', within a second: the file was removed, or replaced by something else. The listener goes on; no client finds it by its path.
+ * - 'overload' with an `Overload`, `{ code, failures, connections }`, at most once a second: descriptors or memory ran out. No client is
+ *   lost: its connection stays in the kernel's queue, and is accepted within a second after descriptors or memory are there again.
+ * - 'drop' with the peer's credentials (undefined where the system does not report them): a connection beyond
+ *   `maxConnectionsPerUser` was closed, or with `overflow: 'drop'` one beyond `maxConnections`.
+ * - 'close', last: the listener is closed, after draining.
  */
-export class UnixListener
+export class UnixListener<S extends UnixSocket | PacketSocket = UnixSocket>
   extends EventEmitter<ListenerEvents>
-  implements AsyncIterable<UnixSocket>, AsyncDisposable, Endpoint
+  implements AsyncIterable<S>, AsyncDisposable
 {
-  readonly #listening: Listening
-  readonly #accepts = new Waiters<UnixSocket>()
+  readonly #handle: ListenHandle
+  readonly #settings: ListenerSettings<S>
+  readonly #acceptor: Acceptor
+  readonly #accepts = new Waiters<S>()
   readonly #readies = new Waiters<void>()
-  readonly #overloads = new OverloadReports()
-  #open = true
-  /** No newcomers: when nobody waits any more, nobody will. */
-  #stopped = false
-  #referenced = true
-  /** Accepted and not closed yet. */
-  #connections = 0
-  /** Accepts, refused ones included, since the event loop last ran. */
-  #burst = 0
-  /** Takes back the turn that is planned, if one is. */
-  #unschedule: (() => void) | undefined
-  #farewell: NodeJS.Timeout | undefined
+  readonly #exhaustions = new ExhaustionReports()
+  readonly #limits: ConnectionLimits
+  #farewell: Farewell | undefined
   #draining: Promise<void> | undefined
   #closing: Promise<void> | undefined
   readonly [brand] = true
 
   /** @internal */
-  constructor(listening: Listening) {
-    if (!(listening instanceof Listening)) throw illegalConstructor('UnixListener', 'listen()')
+  constructor(handle: ListenHandle, settings?: ListenerSettings<S>) {
+    if (!(handle instanceof ListenHandle) || settings === undefined)
+      throw illegalConstructor('UnixListener', 'listen()')
     super()
-    this.#listening = listening
-    listening.engine.attach(listening.id, this)
-    listening.engine.hold()
-    listening.onPathNote = this.#onPathNote
+    this.#handle = handle
+    this.#settings = settings
+    this.#limits = new ConnectionLimits(handle.engine, settings, {
+      onClosed: () => this.#onConnectionClosed(),
+      onRefused: peer => this.#later(() => this.emit('drop', peer)),
+    })
+    this.#acceptor = new Acceptor(handle, {
+      perTurn: 1,
+      serveNext: () => this.#serveNext(),
+      refuses: this.#limits.areUsersLimited ? id => this.#limits.refuses(id) : undefined,
+      onError: errno => this.#fail(systemError(errno, 'accept', settings.display)),
+      onExhaustion: errno => {
+        const overload = this.#exhaustions.count(errno, this.#limits.open)
+        if (overload !== undefined) this.#later(() => this.emit('overload', overload))
+      },
+    })
+    this.#acceptor.ref()
+    handle.onPathNote = this.#onPathNote
   }
 
-  /** What `listen()` was given; of an inherited listener, what it is bound to. */
+  /** The path that `listen()` was given. For an inherited listener, the path that it is bound to. */
   get path(): UnixSocketPath {
-    return this.#listening.path
+    return this.#settings.path
   }
 
-  /** Has it ended? Not while it drains. */
+  /** Whether the listener is closed. A listener that drains is not closed yet. */
   get closed(): boolean {
-    return !this.#open
+    return this.#isClosed
   }
 
-  /** Connections that were closed because `allow` does not name their user or group. */
+  /** Count of connections that were closed because of `allow` or `maxConnectionsPerUser`. */
   get refused(): number {
-    return this.#listening.refused
+    return this.#handle.refused + this.#limits.refused
   }
 
   /**
-   * The next connection; concurrent callers are served first come, first served. A shortage of descriptors or memory is
-   * waited out, and so is a full `maxConnections`.
+   * Returns the next connection. Concurrent calls are served in their order. The call waits while descriptors or memory are exhausted, and
+   * while `maxConnections` are open.
    *
-   * Rejects with ERR_LISTENER_CLOSED, also when the listener closes meanwhile or has been drained, and with an AbortError,
-   * after which nothing has been taken: the connection that would have come is the next caller's.
+   * Rejects with ERR_LISTENER_CLOSED, also when the listener closes meanwhile or has been drained. Rejects with an AbortError, and has
+   * taken no connection then: the next call gets it.
    */
-  accept(options?: WaitOptions): Promise<UnixSocket> {
-    // No async function: the promise settles in the instant in which a connection is taken, so that whoever races it
-    // against something else has the connection or can still give it up.
+  accept(options?: WaitOptions): Promise<S> {
+    // Not an async function: the promise settles in the instant in which a connection is taken, so that a caller that races it against
+    // something else has the connection, or can still give it up.
     try {
-      const signal = signalOf(options)
-      const isFirst = this.#accepts.size === 0 && this.#unschedule === undefined && !this.#isFull
-      if (this.#open && isFirst && this.#burst < acceptsPerTurn) {
+      const signal = signalOf(acceptOptions.read(options))
+      const acceptor = this.#acceptor
+      const isFirst = this.#accepts.size === 0 && !acceptor.isRetrying && !this.#limits.isFull
+      if (!this.#isClosed && isFirst && !acceptor.mustYield) {
+        // An abort in the tick of the call is an abort, and an aborted accept has taken nothing. A connection is not taken in a microtask
+        // either: of two promises that settle there, a race could hand out the other.
+        if (signal !== undefined) {
+          acceptor.retryAfter(0)
+          return this.#accepts.wait(signal)
+        }
         const socket = this.#take()
         if (socket !== undefined) return Promise.resolve(socket)
       }
-      if (!this.#open) throw listenerClosed(this.#listening.display)
-      if (this.#burst >= acceptsPerTurn) this.#retryAfter(0)
+      if (this.#isClosed) throw listenerClosed(this.#settings.display)
+      if (acceptor.mustYield) acceptor.retryAfter(0)
       return this.#accepts.wait(signal)
     } catch (error) {
-      return Promise.reject(error)
+      return Promise.reject(atCaller(error, accept))
     }
   }
 
   /**
-   * Resolves when `accept()` would not wait, or when the listener closes. Consumes nothing. Rejects with an AbortError. With
-   * `allow`, who is there may yet be refused, and `accept()` then waits for the next; in a shortage it waits that out.
+   * Resolves when `accept()` would not wait, or when the listener closes. Takes no connection. Rejects with an AbortError.
+   *
+   * `accept()` may still have to wait: with `allow` or `maxConnectionsPerUser` the connection may be refused, and descriptors or memory may
+   * be exhausted.
    */
   async ready(options?: WaitOptions): Promise<void> {
-    const signal = signalOf(options)
-    if (!this.#open || this.#isReady) return
-    await this.#readies.wait(signal)
-  }
-
-  /** Every connection until `close()`, one `accept()` at a time; leaving the loop closes the listener. */
-  [Symbol.asyncIterator](): AsyncIterator<UnixSocket, undefined> & AsyncIterable<UnixSocket> {
-    const done = { done: true as const, value: undefined }
-    return {
-      next: async () => {
-        try {
-          return { done: false as const, value: await this.accept() }
-        } catch (error) {
-          if (this.closed) return done
-          throw error
-        }
-      },
-      return: async () => {
-        await this.close()
-        return done
-      },
-      [Symbol.asyncIterator]() {
-        return this
-      },
+    try {
+      const signal = signalOf(readyOptions.read(options))
+      if (this.#isClosed || this.#isReady) return
+      await this.#readies.wait(signal)
+    } catch (error) {
+      throw atCaller(error, ready)
     }
   }
 
+  /** Yields every connection until `close()`, one `accept()` at a time. Leaving the loop closes the listener. */
+  [Symbol.asyncIterator](): AsyncIterator<S, undefined> & AsyncIterable<S> {
+    return eachAccepted(this)
+  }
+
   /**
-   * Stops listening, at once: pending `accept()` calls reject with ERR_LISTENER_CLOSED, `ready()` resolves, and accepted
-   * connections live on. Idempotent. Resolves when the descriptor is closed.
+   * Stops listening, at once: pending `accept()` calls reject with ERR_LISTENER_CLOSED, `ready()` resolves, and accepted connections
+   * live on. Idempotent. Resolves when the descriptor is closed.
    *
-   * With `drain`, newcomers are refused at once, and what waits already is still handed out: `accept()` and iteration go on
-   * until nothing waits, and only then they, and the listener, end. Resolves when newcomers are refused and the file, if that
-   * is to be, is removed, so it can be awaited inside an iteration. A listener that drains ends
-   * - only for somebody who asks: call `accept()` until it rejects, or `close()`, which ends it at once, as do leaving the loop
-   *   and the signal of `listen()`;
-   * - without keeping the process alive: that is up to what it has handed out, though a shortage is waited out.
+   * With `drain`, new clients are refused at once, and the connections that wait already are still handed out: `accept()` and iteration go
+   * on until none waits, and then the listener closes. Resolves when new clients are refused and, with `unlinkOnClose`, the file is removed;
+   * it can be awaited inside an iteration. A listener that drains
+   * - closes only on demand: call `accept()` until it rejects. `close()`, leaving the loop, and the signal of `listen()` close it at once;
+   * - does not keep the process alive, except while descriptors or memory are exhausted. The connections that it has handed out may do so.
    *
-   * Linux refuses newcomers by shutdown(2). Elsewhere, and of an inherited listener, whose socket may be another process's,
-   * too, what waits at the moment is taken from the kernel's queue, and the descriptor closed.
+   * Linux refuses new clients by shutdown(2). Elsewhere, and for an inherited listener, whose socket another process may have, too, the
+   * connections that wait at the moment are taken from the kernel's queue, and the descriptor is closed.
    *
-   * With `unlinkOnClose` the file is removed first, if it is still this listener's own; what cannot be removed stays.
-   * The same happens when the process exits without closing the listener, though not when it is killed.
+   * With `unlinkOnClose` the file is removed first, if it is still this listener's own; a file that cannot be removed stays.
+   * The same happens when the process exits without closing the listener, but not when the process is killed.
    */
   close(options?: CloseOptions): Promise<void> {
     try {
-      if (drainOf(options) && this.#open) return (this.#draining ??= this.#drain())
+      const { drain } = closeOptions.read(options)
+      if (drain === true && !this.#isClosed) return (this.#draining ??= this.#drain())
       return (this.#closing ??= this.#close())
     } catch (error) {
-      return Promise.reject(error)
+      return Promise.reject(atCaller(error, close))
     }
   }
 
-  async #drain(): Promise<void> {
-    this.unref()
-    clearTimeout(this.#farewell)
-    await this.#listening.stop()
-    if (!this.#open) return
-    this.#stopped = true
-    // A timer that runs already does not keep the process alive.
-    this.#cancelRetry()
-    this.#retryAfter(0)
+  #drain(): Promise<void> {
+    this.#farewell?.cancel()
+    return this.#acceptor.drain()
   }
 
   async #close(): Promise<void> {
-    this.unref()
-    this.#open = false
-    const { display, resource } = this.#listening
-    const closed = this.#listening.close()
-    this.#cancelRetry()
-    clearTimeout(this.#farewell)
-    while (this.#accepts.size > 0) this.#accepts.shift()?.reject(listenerClosed(display))
-    while (this.#readies.size > 0) this.#readies.shift()?.resolve()
+    this.#farewell?.cancel()
+    const closed = this.#acceptor.close()
+    while (this.#accepts.size > 0) this.#accepts.shift()?.reject(listenerClosed(this.#settings.display))
+    this.#readies.resolveAll()
     await closed
-    process.nextTick(() => resource.runInAsyncScope(() => this.emit('close')))
+    this.#later(() => this.emit('close'))
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
 
-  /** An open listener keeps the process alive, until it is told to close. The default. */
+  /**
+   * Returns a duplicate of the listening descriptor, for a child process, which serves it with `listen({ fd })`. Both processes take connections from
+   * one queue. From then on the listener drains as an inherited one does. Do not combine it with `unlinkOnClose`: the file would go with this listener.
+   *
+   * Throws ERR_LISTENER_CLOSED, and a system error (EMFILE).
+   */
+  duplicate(): Descriptor {
+    try {
+      if (this.#isClosed) throw listenerClosed(this.#settings.display)
+      return descriptorOf(this.#handle.duplicate())
+    } catch (error) {
+      throw atCaller(error, duplicate)
+    }
+  }
+
+  /** Shows the path, the state and counts. */
+  [inspect.custom](depth: number, options: InspectContext): unknown {
+    const fields = (): Record<string, unknown> => ({
+      path: pathText(this.path),
+      state: stateTexts[this.#acceptor.state],
+      connections: this.#limits.open,
+      refused: this.refused,
+    })
+    return inspected(this, fields, depth, options)
+  }
+
+  /** Keeps the process alive while the listener is open and does not drain. The default. */
   ref(): this {
-    if (this.#open && this.#draining === undefined && !this.#referenced) {
-      this.#referenced = true
-      this.#listening.engine.hold()
-    }
+    this.#acceptor.ref()
     return this
   }
 
+  /** Lets the process end though the listener is open. */
   unref(): this {
-    if (this.#open && this.#referenced) {
-      this.#referenced = false
-      this.#listening.engine.release()
-    }
+    this.#acceptor.unref()
     return this
   }
 
-  /** @internal */
-  onEvent(kind: number, value: number): void {
-    if (kind === Kind.error) {
-      this.#fail(systemError(value, 'accept', this.#listening.display))
-      return
-    }
-    // A connection is handed out in a turn of its own: microtasks run after a whole turn, and whoever races accept()
-    // against something else, and gives it up when that comes first, must not lose one to what comes in the same turn.
-    this.#cancelRetry()
-    if (this.#listening.engine.isForListener) this.#serveInContext()
-    else this.#retryAfter(0)
-  }
-
-  /** Whoever waits is told; the listener serves on. */
+  /** Rejects everything that waits; the listener goes on. */
   #fail(error: Error): void {
-    while (this.#accepts.size > 0) this.#accepts.shift()?.reject(error)
-    while (this.#readies.size > 0) this.#readies.shift()?.reject(error)
+    this.#accepts.rejectAll(error)
+    this.#readies.rejectAll(error)
   }
 
   readonly #onPathNote = (note: number): void => {
-    if (!this.#open || this.#draining !== undefined) return
-    if (note === Note.superseded) this.#closeWhenEmpty(farewell)
+    if (this.#acceptor.state !== 'open') return
+    if (note === Note.superseded) this.#farewell ??= new Farewell(this.#handle, () => void this.close())
     const event = note === Note.superseded ? 'superseded' : 'pathlost'
-    this.#listening.resource.runInAsyncScope(() => this.emit(event))
+    this.#handle.resource.runInAsyncScope(() => this.emit(event))
   }
 
-  /** Closes when the farewell is over and nothing waits in the kernel's queue, looking after so many milliseconds. */
-  #closeWhenEmpty(milliseconds: number, since = performance.now()): void {
-    this.#farewell = setTimeout(() => {
-      // A timer may come early: the event loop's clock is coarser than this one.
-      const left = since + farewell - performance.now()
-      if (left > 0) this.#closeWhenEmpty(left, since)
-      else if (this.#listening.isAcceptable) this.#closeWhenEmpty(farewellInterval, since)
-      else void this.close()
-    }, milliseconds).unref()
+  get #isClosed(): boolean {
+    return this.#acceptor.state === 'closed'
   }
 
-  readonly #serveInContext = (): void => {
-    this.#listening.resource.runInAsyncScope(this.#serve, this)
+  #later(emit: () => void): void {
+    nextTick(() => this.#handle.resource.runInAsyncScope(emit))
   }
 
-  /** Serves from the kernel's queue who waits longest; the next has a turn of its own. */
-  #serve(): void {
-    this.#burst = 0
-    this.#cancelRetry()
-    if (!this.#open) return
-    if (this.#isFull) {
-      if (this.#listening.limits.overflow === 'drop') this.#take()
-    } else if (this.#accepts.size > 0) {
-      this.#serveFirst()
-    }
-    if (this.#readies.size > 0 && this.#isReady)
-      while (this.#readies.size > 0) this.#readies.shift()?.resolve()
+  /** Serves the call that waits longest; returns whether another one waits. */
+  #serveNext(): boolean {
+    const hasMore = this.#limits.isFull ? this.#dropNext() : this.#accepts.size > 0 && this.#serveFirst()
+    if (this.#readies.size > 0 && this.#isReady) this.#readies.resolveAll()
+    return hasMore
   }
 
-  #serveFirst(): void {
+  #serveFirst(): boolean {
     try {
       const socket = this.#take()
-      if (socket === undefined) return
+      if (socket === undefined) return false
       this.#accepts.shift()?.resolve(socket)
     } catch (error) {
       this.#accepts.shift()?.reject(error as Error)
     }
-    if (this.#accepts.size > 0) this.#retryAfter(0)
+    return this.#accepts.size > 0
   }
 
-  /** A connection from the kernel's queue; none when it is empty, when a shortage has to pass first, or when it was refused. */
-  #take(): UnixSocket | undefined {
-    const { engine, id, resource, display } = this.#listening
-    let accepted = this.#listening.accept()
-    while (accepted === notAllowed) {
-      if (++this.#burst >= acceptsPerTurn) {
-        this.#retryAfter(0)
-        return undefined
-      }
-      accepted = this.#listening.accept()
-    }
-    if (accepted >= 0) {
-      this.#burst++
-      if (!this.#admits(accepted)) return undefined
-      return resource.runInAsyncScope(this.#make, this, accepted)
-    }
-    if (accepted === nobodyThere) {
-      if (this.#stopped) void this.close()
-      return undefined
-    }
-    if (accepted === stillPaused) {
-      this.#retryAfter(engine.reactor.pausedFor(id))
-      return undefined
-    }
-    if (isShortage(accepted)) {
-      this.#retryAfter(engine.reactor.pausedFor(id))
-      const overload = this.#overloads.count(accepted, this.#connections)
-      if (overload !== undefined)
-        process.nextTick(() => resource.runInAsyncScope(() => this.emit('overload', overload)))
-      return undefined
-    }
-    throw systemError(accepted, 'accept', display)
+  /** Takes a connection for a caller. Returns undefined if there is none now; a retry is scheduled where one is needed. */
+  #take(): S | undefined {
+    const id = this.#acceptor.take()
+    if (id === undefined) this.#closeIfDrained()
+    else if (id < 0) throw systemError(id, 'accept', this.#settings.display)
+    else return this.#handle.resource.runInAsyncScope(this.#make, this, id)
+    return undefined
   }
 
-  /** Is this connection to be handed out? If not, it is closed, and the next has a turn of its own. */
-  #admits(id: number): boolean {
-    if (!this.#isFull) return true
-    const { engine } = this.#listening
-    const peer = engine.peer(id)
-    engine.close(id)
-    this.#retryAfter(0)
-    this.emit('drop', typeof peer === 'number' ? undefined : peerCredentials(peer))
-    return false
+  /** Closes a connection that came to a full listener, if `overflow` wants that; returns whether there may be more. */
+  #dropNext(): boolean {
+    if (this.#settings.overflow !== 'drop') return false
+    const id = this.#acceptor.take()
+    if (id === undefined) this.#closeIfDrained()
+    else if (id < 0) this.#fail(systemError(id, 'accept', this.#settings.display))
+    if (id === undefined || id < 0) return false
+    this.emit('drop', this.#limits.drop(id))
+    return true
   }
 
-  #make(id: number): UnixSocket {
-    const { engine, options, path, limits } = this.#listening
-    this.#connections++
-    // Who waits behind the last is told at once, and no edge comes for that.
-    if (this.#isFull && limits.overflow === 'drop') this.#retryAfter(0)
-    return new UnixSocket(
-      new Connection(
-        engine,
-        id,
-        options,
-        new AsyncResource('UnixSocket'),
-        { localPath: path },
-        this.#onConnectionClosed,
-      ),
-    )
+  #closeIfDrained(): void {
+    if (this.#acceptor.state === 'draining' && !this.#acceptor.isRetrying) void this.close()
   }
 
-  readonly #onConnectionClosed = (): void => {
-    if (this.#open && this.#isFull && this.#accepts.size + this.#readies.size > 0) this.#retryAfter(0)
-    this.#connections--
+  #make(id: number): S {
+    const { path: localPath, kind, overflow, idleTimeout } = this.#settings
+    const resource = new Resource(kind.resourceName)
+    const { onClosed, watch } = limitIdle(idleTimeout, resource, this.#limits.add())
+    // The connections that wait behind the last one are dropped now, and no edge reports them.
+    if (this.#limits.isFull && overflow === 'drop') this.#acceptor.retryAfter(0)
+    const handle = new Handle(this.#handle.engine, id, kind.options, resource, { localPath, onClosed })
+    return accepted(watch(kind.make(handle)), this)
   }
 
-  get #isFull(): boolean {
-    return this.#connections >= this.#listening.limits.maxConnections
+  #onConnectionClosed(): void {
+    if (this.#limits.isFull && this.#accepts.size + this.#readies.size > 0) this.#acceptor.retryAfter(0)
   }
 
-  /** Would an `accept()` not wait? */
+  /** Whether an `accept()` would not wait. */
   get #isReady(): boolean {
-    return this.#accepts.size === 0 && !this.#isFull && (this.#stopped || this.#listening.isAcceptable)
-  }
-
-  #retryAfter(milliseconds: number): void {
-    if (this.#unschedule !== undefined) return
-    // Each has its own way back: Node 20 miscounts its immediates when it is given a timer to clear as one.
-    if (milliseconds === 0) {
-      const immediate = setImmediate(this.#serveInContext)
-      this.#unschedule = () => clearImmediate(immediate)
-    } else {
-      const timer = setTimeout(this.#serveInContext, milliseconds)
-      // While the listener drains nothing else keeps the process alive for those who wait.
-      if (this.#draining === undefined) timer.unref()
-      this.#unschedule = () => clearTimeout(timer)
-    }
-  }
-
-  #cancelRetry(): void {
-    this.#unschedule?.()
-    this.#unschedule = undefined
+    return this.#accepts.size === 0 && !this.#limits.isFull && this.#acceptor.isAcceptable
   }
 }
 
-/** Is this a listener of this package (any copy of it, open or closed)? Never throws. */
+const stateTexts = { open: 'listening', stopping: 'draining', draining: 'draining', closed: 'closed' }
+
+/** Whether `value` is a listener of any copy of this package, open or closed. Never throws. */
 export function isUnixListener(value: unknown): value is UnixListener {
   try {
     return typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[brand] === true
@@ -400,17 +346,4 @@ export function isUnixListener(value: unknown): value is UnixListener {
   }
 }
 
-function signalOf(options: unknown): AbortSignal | undefined {
-  validateOptions(options)
-  const signal = options?.['signal']
-  validateSignal(signal)
-  if (signal?.aborted === true) throw abortError(signal)
-  return signal
-}
-
-function drainOf(options: unknown): boolean {
-  validateOptions(options)
-  const drain = options?.['drain']
-  validateBoolean('options.drain', drain)
-  return drain === true
-}
+const { accept, ready, close, duplicate } = UnixListener.prototype

@@ -1,71 +1,77 @@
-import { type AsyncResource } from 'node:async_hooks'
-import { constants } from 'node:os'
-import { Connection } from './connection.js'
-import { type Endpoint, type Engine, Kind, unconnected } from './engine.js'
-import { illegalConstructor, INTERNAL, systemError } from './errors.js'
-import { Inbox, type Receiver } from './inbox.js'
-import { pathFromBytes, type UnixSocketPath } from './path.js'
-import { GatheringDuplex } from './writing.js'
-
-/** The kernel's word on who is at the other end, taken when the connection was made. Source: SO_PEERCRED of unix(7). */
-export interface PeerCredentials {
-  readonly uid: number
-  readonly gid: number
-  /** Absent where the platform does not say, or the process is not visible here. Informs; never authorise by it. */
-  readonly pid?: number
-}
+/**
+ * The stream over one connection. It owns no state of the connection: the Handle has that, the Reader and the Writer are its two halves, and
+ * NetSocketSurface has what other libraries use of a socket.
+ */
+import { type Duplex } from 'node:stream'
+import { inspect } from 'node:util'
+import { type Descriptor } from './descriptor.js'
+import { makeAssignable } from './internal/assignable.js'
+import { hasBrand } from './internal/brand.js'
+import { type WriteCallback } from './internal/callback-queue.js'
+import { writeFramedWith, writeWith } from './internal/descriptor-writing.js'
+import { detached, DetachableStream } from './internal/detaching.js'
+import { unconnected } from './internal/engine.js'
+import { Kind, READ_SIZE } from './internal/native.js'
+import { illegalConstructor, streamDestroyed } from './internal/errors.js'
+import { writeFramed } from './internal/frame-writing.js'
+import { Handle } from './internal/handle.js'
+import {
+  bytesQueued,
+  connectTo,
+  endReading,
+  enterContext,
+  hangUp,
+  hasInput,
+  inContext,
+  onEvent,
+  onStall,
+  handleOf,
+  ownWrites,
+  prepare,
+  reportUnsent,
+  stopTimer,
+  unsentError,
+  writeFrame,
+} from './internal/hooks.js'
+import { type InspectContext, inspected, socketFields } from './internal/inspect.js'
+import { type SendOptions } from './internal/message-info.js'
+import { NetSocketSurface } from './internal/net-socket-surface.js'
+import { Reader } from './internal/reader.js'
+import { Resource } from './internal/resource.js'
+import { take } from './internal/shortcut.js'
+import { bind, chunkExceedsLimit, owned, refuse } from './internal/write-guard.js'
+import { type WriteOptions } from './internal/write-options.js'
+import { Writer } from './internal/writer.js'
+import { type UnixSocketPath } from './path.js'
+import { type PeerCredentials } from './peer.js'
 
 const brand = Symbol.for('udsock.UnixSocket')
-const notConnected = -constants.errno.ENOTCONN
-
-/** As the engine has them: 0 is no pid. */
-export function peerCredentials({ uid, gid, pid }: Required<PeerCredentials>): PeerCredentials {
-  return pid === 0 ? { uid, gid } : { uid, gid, pid }
-}
 
 /**
  * A connection, as a stream. `connect()` and `UnixListener` make it.
  *
- * Small writes of one turn leave together. `end()` sends what was written and half-closes; `destroy()`
- * sends what the kernel takes without waiting, and closes.
+ * Small writes of one turn are sent together. `end()` sends what was written, then half-closes. `destroy()` sends what the kernel takes without
+ * waiting, then closes.
  */
-export class UnixSocket extends GatheringDuplex implements Endpoint {
-  readonly #engine: Engine
-  #id: number
-  readonly #inbox: Inbox<UnixSocket>
-  readonly #busyPoll: number
-  /** What arrives goes into memory of the user's, not through the stream. */
-  readonly #inMemory: boolean
-  #resource: AsyncResource
-  #credentials: { uid: number; gid: number; pid: number } | number
-  readonly #localPath: UnixSocketPath | undefined
-  readonly #onClosed: (() => void) | undefined
-  #remotePath: UnixSocketPath | undefined
-  #remotePathKnown: boolean
-  /** Has it a connection? */
-  #open: boolean
-  #referenced = true
-  #held = false
+export class UnixSocket extends NetSocketSurface {
+  #handle: Handle
+  #reader: Reader
+  /** Made at the first write: many sockets never write. */
+  #writer: Writer | undefined
+  #defaultEncoding: BufferEncoding
+  /** @internal */
+  declare readonly [ownWrites]: Pick<Duplex, '_write' | '_writev'>
 
   /** @internal */
-  constructor(connection: Connection) {
-    if (!(connection instanceof Connection)) throw illegalConstructor('UnixSocket', 'connect() or listen()')
-    super(connection)
-    const { engine, id, options } = connection
-    this.#engine = engine
-    this.#id = id
-    this.#inbox = new Inbox(engine, id, this, UnixSocket.#receiver, options.onread)
-    this.#busyPoll = options.busyPoll ?? 0
-    this.#inMemory = options.onread !== undefined
-    this.#resource = connection.resource
-    this.#open = id !== unconnected
-    this.#credentials = this.#open ? engine.peer(id) : notConnected
-    this.#localPath = connection.localPath
-    this.#onClosed = connection.onClosed
-    this.#remotePath = connection.remotePath
-    this.#remotePathKnown = connection.remotePath !== undefined
-    if (this.#open) engine.attach(id, this)
-    if (this.#inMemory) this._read()
+  constructor(handle: Handle, existing?: object) {
+    if (!(handle instanceof Handle)) throw illegalConstructor('UnixSocket', 'connect() or listen()')
+    const { stream } = handle.options
+    super(stream, existing)
+    this.#handle = handle
+    this.#reader = new Reader(handle, this)
+    this.#defaultEncoding = stream.defaultEncoding ?? 'utf8'
+    handle.attach(this)
+    if (this.#handle.hasOnRead) this._read()
   }
 
   /** @internal */
@@ -73,229 +79,281 @@ export class UnixSocket extends GatheringDuplex implements Endpoint {
     return true
   }
 
-  /** Gives a socket that was made `unconnected` its connection. */
-  protected connectTo(id: number, remotePath: UnixSocketPath | undefined): void {
-    this.#id = id
-    this.#open = true
-    this.#credentials = this.#engine.peer(id)
-    this.#remotePath = remotePath
-    this.#remotePathKnown = remotePath !== undefined
-    this.#engine.attach(id, this)
-    this.#inbox.renew(id)
-    this.connectWriting(id)
-    this.holdIfBusy()
+  /** @internal */
+  get [handleOf](): Handle {
+    return this.#handle
   }
 
-  /** Makes it `unconnected`, if it has no connection, for one in the context of `resource`. */
-  protected renew(resource: AsyncResource): void {
-    this.#id = unconnected
-    this.#resource = resource
-    this.#inbox.renew(unconnected)
-    this.renewWriting(resource)
+  /** @internal */
+  [connectTo](id: number, remotePath: UnixSocketPath | undefined): void {
+    this.#handle.connect(id, remotePath, this)
+    this.#reader.connect()
+    this.#writer?.connect()
   }
 
-  /** Has it a connection? */
-  protected get isConnected(): boolean {
-    return this.#open
+  /** @internal The events of that connection run in the context of `resource`. */
+  [prepare](resource: Resource): void {
+    const { engine, options, isReferenced, isUnconnected } = this.#handle
+    if (!isUnconnected) {
+      this.#handle = new Handle(engine, unconnected, options, resource)
+      if (!isReferenced) this.#handle.unref()
+      this.#reader = new Reader(this.#handle, this)
+      this.#writer = undefined
+    }
+    this.#handle.begin(resource)
+    this.#reader.prepareMemory()
   }
-
-  /* ---------------------------------------------------------------- who and how much */
 
   /** Bytes received. */
   get bytesRead(): number {
-    return this.#inbox.received
+    return this.#reader.received
   }
 
-  /** Who is at the other end. Of a connected socket, whoever called listen(2): under socket activation, the activator. */
+  /** Bytes that the kernel has taken to send. */
+  get bytesWritten(): number {
+    return this.#writer?.bytesSent ?? 0
+  }
+
+  /** @internal */
+  get [bytesQueued](): number {
+    return this.#writer?.bytesQueued ?? 0
+  }
+
+  /**
+   * The peer's credentials. Those of a listener are the credentials of the process that called listen(2): under socket activation, of the
+   * activator. Throws a system error if the kernel did not report them.
+   */
   get peer(): PeerCredentials {
-    const credentials = this.#credentials
-    if (typeof credentials === 'number') throw systemError(credentials, 'getsockopt')
-    return peerCredentials(credentials)
+    return this.#handle.peer
   }
 
-  /** Of a connected socket, the path that was connected to. Of an accepted one, the path that the peer has bound, which is rare. */
+  /** The path that was connected to; of an accepted socket, the path that the peer has bound, which is rare. */
   get remotePath(): UnixSocketPath | undefined {
-    if (!this.#remotePathKnown && this.#open) {
-      this.#remotePath = pathFromBytes(this.#engine.reactor.peerAddress(this.#id))
-      this.#remotePathKnown = true
-    }
-    return this.#remotePath
+    return this.#handle.remotePath
   }
 
-  /** Of an accepted socket, the path of its listener. */
+  /** The path of the listener that accepted the socket. */
   get localPath(): UnixSocketPath | undefined {
-    return this.#localPath
+    return this.#handle.localPath
   }
-
-  /* ---------------------------------------------------------------- reading */
 
   override _read(): void {
-    this.#inbox.start()
-    this.holdIfBusy()
+    this.#reader.start()
+  }
+
+  override read(size?: number): ReturnType<Duplex['read']> {
+    if (this.#handle.hasOnRead && this.#handle.isOpen) this.#reader.start()
+    const chunk: unknown = super.read(size)
+    this.#reader.heldFailure?.reconsider()
+    return chunk
+  }
+
+  override unpipe(destination?: NodeJS.WritableStream): this {
+    super.unpipe(destination)
+    this.#reader.heldFailure?.reconsider()
+    return this
   }
 
   override pause(): this {
-    if (this.#inMemory) this.#stopReading()
+    if (this.#handle.hasOnRead) this.#reader.stop()
     return super.pause()
   }
 
   override resume(): this {
-    if (this.#inMemory) this._read()
+    if (this.#handle.hasOnRead) this._read()
     return super.resume()
   }
 
   /**
-   * Stops receiving: what was not read yet is discarded, the readable side ends, and the peer's next write fails with EPIPE.
-   * The writable side goes on; the socket closes once both directions have. Source: SHUT_RD of shutdown(2).
+   * Stops receiving: bytes that were not read yet are discarded, the readable side ends, and the peer's next write fails with EPIPE. The
+   * writable side stays open; the socket closes when both directions have ended. Source: SHUT_RD of shutdown(2).
    */
   closeRead(): void {
-    if (!this.#open || this.readableEnded) return
-    // The end that this makes is not the peer's, so it never ends the writable side.
-    this.allowHalfOpen = true
-    const ended = this.#inbox.isClosed
-    this.#inbox.close()
-    this.holdIfBusy()
-    if (this.#engine.raw.shutdown(this.#id, 0) === INTERNAL) this.destroy(this.failed(INTERNAL, 'shutdown'))
-    this.#silently(() => {
-      if (!ended) this.push(null)
-      while (this.read() !== null);
-    })
-    this.read(0)
-  }
-
-  /** Without events: what the stream has buffered must not reach its readers. */
-  #silently(work: () => void): void {
-    const own = Object.getOwnPropertyDescriptor(this, 'emit')
-    Object.defineProperty(this, 'emit', { value: () => false, configurable: true })
-    work()
-    Reflect.deleteProperty(this, 'emit')
-    if (own !== undefined) Object.defineProperty(this, 'emit', own)
-  }
-
-  #stopReading(): void {
-    this.#inbox.stop()
-    this.holdIfBusy()
-  }
-
-  static readonly #receiver: Receiver<UnixSocket> = {
-    take(socket, chunk) {
-      socket.touch()
-      if (socket.#isFlowing()) socket.emit('data', chunk)
-      else if (!socket.push(chunk)) socket.#stopReading()
-    },
-    touched(socket) {
-      socket.touch()
-      socket.holdIfBusy()
-    },
-    end: socket => socket.endReading(),
-    fail: (socket, error) =>
-      void socket.destroy(typeof error === 'number' ? socket.failed(error, 'read') : error),
-  }
-
-  /** Nothing more will come. */
-  protected endReading(): void {
-    if (this.#inbox.isClosed) return
-    this.#inbox.close()
-    this.holdIfBusy()
-    this.push(null)
-    // Nobody reads such a stream, so nobody would come to its end.
-    if (this.#inMemory) this.read(0)
-  }
-
-  /** Would `push` do no more than emit 'data'? It costs a tick and a `read(0)` besides. */
-  #isFlowing(): boolean {
-    return (
-      this.readableFlowing === true &&
-      this.readableLength === 0 &&
-      this.readableEncoding === null &&
-      this.readableDidRead &&
-      this.listenerCount('data') > 0 &&
-      !this.destroyed
-    )
-  }
-
-  /* ---------------------------------------------------------------- events */
-
-  protected override inContext<T>(work: () => T): T {
-    return this.#resource.runInAsyncScope(work)
+    this.#reader.shutdown()
   }
 
   /** @internal */
-  onEvent(kind: number, value: number, offset: number): void {
-    this.#resource.runInAsyncScope(this.#handle, this, kind, value, offset)
+  [endReading](): void {
+    this.#reader.end()
   }
 
-  protected override expectAnswer(): void {
-    if (this.#busyPoll > 0) this.#engine.expect(this.#busyPoll, false)
+  override write(chunk: unknown, callback?: WriteCallback): boolean
+  override write(chunk: unknown, encoding?: BufferEncoding, callback?: WriteCallback): boolean
+  /** Writes a chunk of at least one byte, with descriptors. They leave with its first byte, and arrive with it or before it. */
+  override write(chunk: unknown, options: WriteOptions, callback?: WriteCallback): boolean
+  override write(
+    chunk: unknown,
+    encoding?: BufferEncoding | WriteOptions | WriteCallback,
+    callback?: WriteCallback,
+  ): boolean {
+    // Never calls `this.write`, which may be an override that calls this method.
+    if (typeof encoding === 'function') {
+      callback = encoding
+      encoding = undefined
+    }
+    const writer = this.#openWriter()
+    const bound = callback === undefined ? undefined : bind(this.#reader, callback)
+    if (take(writer, chunk, (encoding || this.#defaultEncoding) as BufferEncoding, bound)) return true
+    if (typeof encoding === 'object' && encoding !== null && Object.keys(encoding).length > 0)
+      return writeWith(writer, chunk, encoding, this.#defaultEncoding, bound)
+    if (chunkExceedsLimit(writer, chunk, this.#defaultEncoding)) return refuse(writer, bound)
+    if (this.#reader.heldFailure !== undefined) writer.schedule()
+    return super.write(owned(writer, chunk), encoding as BufferEncoding, bound)
   }
 
-  #handle(kind: number, value: number, offset: number): void {
-    if (this.#busyPoll > 0) this.#engine.expect(this.#busyPoll, true)
-    if (kind === Kind.data) this.#inbox.takeScratch(offset, value)
-    else if (kind === Kind.writable) this.resumeWriting()
-    else if (kind === Kind.bulk) this.#inbox.takeBulk()
-    else if (kind === Kind.end) this.endReading()
-    else if (kind === Kind.error) this.destroy(this.failed(value, 'read'))
+  override end(callback?: () => void): this
+  override end(chunk: unknown, callback?: () => void): this
+  override end(chunk: unknown, encoding?: BufferEncoding, callback?: () => void): this
+  override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
+    if (typeof chunk === 'function') {
+      callback = chunk
+      chunk = encoding = undefined
+    } else if (typeof encoding === 'function') {
+      callback = encoding
+      encoding = undefined
+    }
+    const writer = this.#openWriter()
+    const bound = callback === undefined ? undefined : bind(this.#reader, callback as WriteCallback)
+    if (chunk === undefined || chunk === null)
+      return super.end(chunk, encoding as BufferEncoding, bound as () => void)
+    if (chunkExceedsLimit(writer, chunk, this.#defaultEncoding)) {
+      refuse(writer, bound)
+      return this
+    }
+    return super.end(owned(writer, chunk), encoding as BufferEncoding, bound as () => void)
   }
 
-  /* ---------------------------------------------------------------- closing */
+  /** @internal */
+  [writeFrame](message: Uint8Array, callback?: WriteCallback, options?: SendOptions): boolean {
+    const writer = this.#openWriter()
+    if (options === undefined) return writeFramed(writer, message, callback)
+    return writeFramedWith(writer, message, options, bind(this.#reader, callback))
+  }
+
+  override setDefaultEncoding(encoding: BufferEncoding): this {
+    super.setDefaultEncoding(encoding)
+    this.#defaultEncoding = encoding
+    return this
+  }
+
+  #openWriter(): Writer {
+    return (this.#writer ??= new Writer(this.#handle, this, this.#reader))
+  }
+
+  override _write(chunk: Uint8Array, encoding: BufferEncoding, callback: WriteCallback): void {
+    this.#openWriter().write(chunk, encoding, callback)
+  }
+
+  override _writev(chunks: { chunk: Uint8Array; encoding: BufferEncoding }[], callback: WriteCallback): void {
+    this.#openWriter().writev(chunks, callback)
+  }
+
+  override _final(callback: WriteCallback): void {
+    this.#openWriter().final(callback)
+  }
+
+  /** @internal */
+  override [inContext]<T>(work: () => T): T {
+    return this.#handle.resource.runInAsyncScope(work)
+  }
+
+  /** @internal */
+  [hasInput](): boolean {
+    return this.#handle.isOpen && (this.#reader.isClosed || this.#handle.hasInput)
+  }
+
+  /** @internal */
+  [enterContext](): Resource {
+    return (this.#handle.resource = new Resource('UnixSocket'))
+  }
+
+  /** @internal */
+  [onEvent](kind: number, value: number, offset: number): void {
+    const { engine, options, resource } = this.#handle
+    if (kind === Kind.writable) {
+      this.#writer?.resume()
+      return
+    }
+    engine.received(options.busyPoll, kind === Kind.data ? value : READ_SIZE)
+    if (kind === Kind.end) this.#reader.conclude(0)
+    else if (kind === Kind.error) this.#reader.conclude(value)
+    else resource.runInAsyncScope(this.#deliver, this, kind, value, offset)
+  }
+
+  #deliver(kind: number, value: number, offset: number): void {
+    if (kind === Kind.data) this.#reader.takeScratch(offset, value)
+    else if (kind === Kind.bulk) this.#reader.takeBulk()
+    else if (kind === Kind.hangUp) this[hangUp]()
+    else if (kind === Kind.descriptors) this.#reader.takeDescriptors()
+  }
+
+  /** @internal */
+  [onStall](): void {
+    this.#writer?.schedule()
+  }
+
+  /** @internal */
+  [hangUp](): void {
+    this.#reader.hangUp()
+  }
 
   /** Sends what the kernel takes without waiting, then closes; `error` is emitted as 'error'. */
   override destroy(error?: Error): this {
-    if (this.#open && !this.destroyed && this.errored === null) this.sendAtLast()
+    const writer = this.#writer
+    if (writer !== undefined && !this.destroyed) {
+      if (this.#handle.isOpen && this.errored === null) writer.sendInOrder()
+      // Before Writable calls back for the chunks that it holds.
+      if (writer.isAwaited) writer.callBackSoon(this[unsentError](error ?? null) ?? streamDestroyed())
+    }
     return super.destroy(error)
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this.stopTimer()
-    if (this.#open) this.#engine.close(this.#id)
-    this.#open = false
-    this.#onClosed?.()
-    this.#resource.runInAsyncScope(() => {
-      this.endWriting(error)
+    this[stopTimer]()
+    this.#reader.cancelFailure()
+    this.#handle.close()
+    this.#reader.close()
+    this.#handle.resource.runInAsyncScope(() => {
+      const writer = this.#writer
+      // Made only if it is used: making an error costs more than the close.
+      const unsent = writer?.isPending ? (this[unsentError](error) ?? streamDestroyed()) : null
+      const report = writer?.close(unsent)
+      if (report !== undefined) this[reportUnsent](report, writer!.hasFailed)
       callback(error)
     })
-    this.holdIfBusy()
   }
 
-  /** Tries to send what was written without waiting, then closes. */
-  override async [Symbol.asyncDispose](): Promise<void> {
-    if (this.closed) return
-    const closed = new Promise<void>(resolve => this.once('close', resolve))
-    this.destroy()
-    await closed
+  /**
+   * Stops reading, sends what was written, and returns the descriptor: open, not shut down, and blocking. The socket then emits 'close'. Rejects
+   * with ERR_INVALID_STATE if the socket has ended or is closed, and while it holds bytes that were not read (`readableLength`): it goes on then.
+   */
+  async detach(): Promise<Descriptor> {
+    return await detached(new DetachableStream(this, this.#handle, this.#reader), this.detach)
   }
 
-  /* ---------------------------------------------------------------- waiting */
+  /** Shows the path, the state, counts and the peer. */
+  [inspect.custom](depth: number, options: InspectContext): unknown {
+    return inspected(this, () => socketFields(this), depth, options)
+  }
 
-  /** The socket keeps the process alive while it reads or has bytes to send. The default. */
+  /** Has the socket keep the process alive while it reads or has bytes to send. The default. */
   ref(): this {
-    this.#referenced = true
-    this.holdIfBusy()
+    this.#handle.ref()
     return this
   }
 
+  /** Undoes `ref()`. */
   unref(): this {
-    this.#referenced = false
-    this.holdIfBusy()
+    this.#handle.unref()
     return this
-  }
-
-  /** @internal */
-  protected override holdIfBusy(): void {
-    const busy = this.#open && this.#referenced && (this.#inbox.isReading || this.isBlocked)
-    if (busy === this.#held) return
-    this.#held = busy
-    if (busy) this.#engine.hold()
-    else this.#engine.release()
   }
 }
 
-/** Is this a socket of this package (any copy of it, open or closed)? Never throws. */
+const { _write, _writev } = UnixSocket.prototype
+Object.defineProperty(UnixSocket.prototype, ownWrites, { value: { _write, _writev } })
+makeAssignable(UnixSocket.prototype, ['bytesRead', 'bytesWritten', 'localPath', 'peer', 'remotePath'])
+
+/** @internal Returns whether `value` is a socket of this package: of any copy of it, open or closed. Never throws. */
 export function isUnixSocket(value: unknown): value is UnixSocket {
-  try {
-    return typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[brand] === true
-  } catch {
-    return false
-  }
+  return hasBrand(value, brand)
 }

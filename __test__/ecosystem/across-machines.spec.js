@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import { Load } from '../../examples/across-machines/client.js'
-import { directory, eventually } from '../helpers.ts'
-import { Program, runs } from '../program.ts'
+import { directory, eventually } from '../helpers/sockets.ts'
+import { Program, runs } from '../helpers/program.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const example = join(root, 'examples/across-machines')
@@ -160,10 +160,10 @@ for (const proxy of ['haproxy', 'nginx']) {
   })
 }
 
-test('the lines in the README are those of the example', t => {
-  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+test('the lines in the documentation are those of the example', t => {
+  const recipes = readFileSync(join(root, 'docs', 'recipes.md'), 'utf8')
   const shown = /```haproxy\n(.*?)```/s
-    .exec(readme)[1]
+    .exec(recipes)[1]
     .split('\n')
     .map(line => line.trim())
   const files = ['machine.cfg', 'edge.cfg'].map(name => readFileSync(join(example, name), 'utf8'))

@@ -1,13 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { Agent as NodeAgent, createServer, request } from 'node:http'
+import { connect } from 'node:net'
 import { Readable } from 'node:stream'
 import test from 'ava'
 import express from 'express'
 import Fastify from 'fastify'
 import { Agent } from '../../http.js'
 import { createServer as createPathServer } from '../../net.js'
-import { eventually } from '../helpers.ts'
-import { leavesNoDescriptors } from '../socket-helpers.ts'
+import { eventually } from '../helpers/sockets.ts'
+import { leavesNoDescriptors } from '../helpers/streams.ts'
 import { asText, collect, listeners, MiB, once, sha256, sharedPlaces } from './helpers.js'
 
 leavesNoDescriptors(test)
@@ -120,6 +121,23 @@ for (const [name, make] of Object.entries(apps))
           await eventually('the connections are closed', () => accepted.every(socket => socket.closed))
           await close()
         })
+
+for (const [name, make] of Object.entries(apps))
+  for (const [whose, listenOn] of Object.entries(listeners))
+    test(`${name} answers a client that half-closes behind its request (${whose})`, async t => {
+      t.timeout(60_000)
+      const path = sharedPlaces.path(t)
+      const { server, close } = await make()
+      await listenOn(t, path, socket => server.emit('connection', socket))
+      const body = '{"half":"closed"}'
+      const head = `POST /json HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${body.length}`
+      const client = connect({ path, allowHalfOpen: true })
+      const answer = collect(client)
+      client.end(`${head}\r\n\r\n${body}`)
+      const lines = String(await answer).split('\r\n')
+      t.deepEqual([lines[0], lines.at(-1)], ['HTTP/1.1 201 Created', body])
+      await close()
+    })
 
 test('fastify listens on a server of udsock/net by its serverFactory', async t => {
   t.timeout(60_000)

@@ -13,8 +13,8 @@ import { loadSync } from '@grpc/proto-loader'
 import test from 'ava'
 import { listen } from '../../index.js'
 import { connect as connectSocket, createServer, Socket } from '../../net.js'
-import { places } from '../helpers.ts'
-import { leavesNoDescriptors, pattern } from '../socket-helpers.ts'
+import { places } from '../helpers/sockets.ts'
+import { leavesNoDescriptors, pattern } from '../helpers/streams.ts'
 import { Given } from './servers.js'
 
 const definition = loadSync(fileURLToPath(new URL('grpc.proto', import.meta.url)))

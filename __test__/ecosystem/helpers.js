@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto'
 import { createServer as createNetServer } from 'node:net'
 import { connect as connectOurs, listen } from '../../index.js'
 import { connect } from '../../net.js'
-import { places } from '../helpers.ts'
+import { once, places } from '../helpers/sockets.ts'
 
 export const MiB = 1024 * 1024
 
@@ -18,17 +17,8 @@ export const sharedPlaces = {
 /** A path as node:net takes it. */
 export const asText = path => (typeof path === 'string' ? path : Buffer.from(path).toString())
 
-export const sha256 = bytes => createHash('sha256').update(bytes).digest('hex')
-
-export async function collect(stream) {
-  const chunks = []
-  // A plain `for await` destroys a Duplex at its peer's end, whatever it still has to send.
-  const all = stream.iterator({ destroyOnReturn: false })
-  for await (const chunk of all) chunks.push(chunk)
-  return Buffer.concat(chunks)
-}
-
-export const once = (emitter, event) => new Promise(resolve => emitter.once(event, resolve))
+export { once, receiveAll as collect } from '../helpers/sockets.ts'
+export { sha256 } from '../helpers/streams.ts'
 
 /** Hands what a listener of ours accepts to `take`; all are closed after the test. */
 export async function ourListener(t, path, take) {

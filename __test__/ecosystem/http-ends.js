@@ -1,4 +1,4 @@
-// Who serves node:http and node:https, and whom: one of the two at least is ours.
+// Servers and clients of node:http and node:https: at least one of the two ends is ours.
 import { Agent as NodeAgent } from 'node:http'
 import { Agent as NodeHttpsAgent } from 'node:https'
 import { connect as connectTls } from 'node:tls'
@@ -15,7 +15,7 @@ const agents = {
   'our Agent': (path, options) => new Agent(path, options),
   'connect()': (path, options) =>
     withConnection(new NodeAgent(options), (_options, callback) => {
-      connect(path).then(socket => callback(null, socket), callback)
+      void connect(path).then(socket => callback(null, socket), callback)
     }),
   'node:http': (path, options) => new NodeAgent({ ...options, socketPath: asText(path) }),
 }
@@ -24,7 +24,7 @@ const secureAgents = {
   'our Agent': (path, options) => new HttpsAgent(path, options),
   'connect()': (path, options) =>
     withConnection(new NodeHttpsAgent(options), (given, callback) => {
-      connect(path).then(socket => callback(null, connectTls({ ...given, socket })), callback)
+      void connect(path).then(socket => callback(null, connectTls({ ...given, socket })), callback)
     }),
   'node:http': (path, options) => new NodeHttpsAgent({ ...options, socketPath: asText(path) }),
 }

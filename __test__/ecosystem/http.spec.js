@@ -2,15 +2,15 @@ import { randomBytes } from 'node:crypto'
 import { createServer, request } from 'node:http'
 import test from 'ava'
 import { connect } from '../../index.js'
-import { eventually } from '../helpers.ts'
-import { answerTo } from '../http-helpers.ts'
-import { leavesNoDescriptors } from '../socket-helpers.ts'
+import { eventually } from '../helpers/sockets.ts'
+import { answerTo } from '../helpers/http.ts'
+import { leavesNoDescriptors } from '../helpers/streams.ts'
 import { collect, MiB, once, ourListener, sha256, sharedPlaces } from './helpers.js'
 import { everyEnd } from './http-ends.js'
 
 leavesNoDescriptors(test)
 
-/** A server of node:http on `end`'s listener; whoever asks it goes through `end`'s agent. */
+/** A server of node:http on `end`'s listener; requests to it go through `end`'s agent. */
 async function served(t, end, handler, agentOptions = {}) {
   const path = end.pathOf(t)
   const server = createServer(handler)
@@ -156,7 +156,7 @@ for (const end of everyEnd({ path: sharedPlaces.path })) {
     t.timeout(60_000)
     const { server, accepted, send } = await served(t, end, echo)
     server.keepAliveTimeout = 50
-    // From Node 24 on, added to what the header tells the client.
+    // From Node 24 on, added to the limit in the header.
     server.keepAliveTimeoutBuffer = 0
     t.is(String((await post(send, {}, 'first')).body), 'first')
     await allClosed(accepted)
@@ -164,7 +164,7 @@ for (const end of everyEnd({ path: sharedPlaces.path })) {
     t.is(accepted.length, 2)
   })
 
-  test(`a client's timeout is told, and giving up closes the connection ${end.title}`, async t => {
+  test(`a client's timeout is reported, and an abort closes the connection ${end.title}`, async t => {
     t.timeout(60_000)
     const { accepted, send } = await served(t, end, () => {})
     const sent = send({ timeout: 50 })
@@ -175,7 +175,7 @@ for (const end of everyEnd({ path: sharedPlaces.path })) {
     await allClosed(accepted)
   })
 
-  test(`who stops in the middle of an answer ends it at the other side ${end.title}`, async t => {
+  test(`an end that stops in the middle of an answer ends it at the other side ${end.title}`, async t => {
     t.timeout(60_000)
     let answering
     const { accepted, send } = await served(t, end, (_incoming, response) => {

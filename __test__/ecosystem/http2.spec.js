@@ -4,9 +4,9 @@ import { connect as connectNet } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import test from 'ava'
 import { connect } from '../../index.js'
-import { cert, key } from '../certificate.ts'
-import { eventually } from '../helpers.ts'
-import { leavesNoDescriptors } from '../socket-helpers.ts'
+import { cert, key } from '../helpers/certificate.ts'
+import { eventually } from '../helpers/sockets.ts'
+import { leavesNoDescriptors } from '../helpers/streams.ts'
 import {
   asText,
   clients,
@@ -25,7 +25,7 @@ leavesNoDescriptors(test)
 /** MB. Node's own 10 end a session that is given 10 MiB at once, over whatever socket. */
 const maxSessionMemory = 100
 
-/** Who connects to whom: one of the two at least is ours. */
+/** Clients and servers: at least one of the two ends is ours. */
 const ends = [
   ['ours', 'our listener'],
   ['udsock/net', 'our listener'],
@@ -55,7 +55,7 @@ async function served(t, [client, whose], path, handler = echo) {
 async function ask(session, path, body) {
   const stream = session.request({ ':method': 'POST', ':path': path })
   stream.end(body)
-  // Read from the start: Node 26 closes a stream that has come to its end before anybody reads it.
+  // Read from the start: Node 26 closes a stream that has come to its end before it is read.
   const [headers, bytes] = await Promise.all([once(stream, 'response'), collect(stream)])
   return [headers['x-path'], bytes]
 }
@@ -96,7 +96,7 @@ for (const [place, pathOf] of Object.entries(sharedPlaces))
       await closesBoth(t, made)
     })
 
-    test(`a stream that nobody reads holds up only itself ${title}`, async t => {
+    test(`a stream without a reader holds up only itself ${title}`, async t => {
       t.timeout(60_000)
       const body = randomBytes(4 * MiB)
       let sent = 0
@@ -128,7 +128,7 @@ for (const [place, pathOf] of Object.entries(sharedPlaces))
     })
 
     // Not with this client, whose half-close takes a turn of the event loop: Node 20's session writes meanwhile, when the peer
-    // has said goaway and ended, and Node's JSStreamSocket asserts that nobody does, which ends the process.
+    // has sent GOAWAY and ended, and Node's JSStreamSocket asserts that this never happens, which ends the process.
     if (end[0] === 'udsock/net') continue
 
     test(`goaway ends a session behind the last of its streams ${title}`, async t => {

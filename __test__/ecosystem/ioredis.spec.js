@@ -3,8 +3,8 @@ import test from 'ava'
 import { AbstractConnector, Redis } from 'ioredis'
 import { connect } from '../../index.js'
 import { connect as connectSocket } from '../../net.js'
-import { eventually } from '../helpers.ts'
-import { leavesNoDescriptors, pattern } from '../socket-helpers.ts'
+import { eventually } from '../helpers/sockets.ts'
+import { leavesNoDescriptors, pattern } from '../helpers/streams.ts'
 import { Given, located, needing, ServerProgram } from './servers.js'
 
 const programs = { 'redis-server': located('redis-server') }
@@ -148,7 +148,7 @@ for (const kind of kinds) {
     const given = new Given()
     const [waiting, pushing] = [client(t, given, kind), client(t, given, kind)]
     const popped = waiting.blpop('list', 0)
-    // Only who is known to wait has been served late.
+    // Only a client that is known to wait has been served late.
     const isBlocked = async () => /blocked_clients:1\b/.test(await pushing.info('clients'))
     await eventually('the client waits', isBlocked)
     await pushing.rpush('list', 'element')
@@ -212,7 +212,7 @@ withRedis("ioredis: a Connector's rejection is final", async t => {
   t.is(attempts, 1)
 })
 
-// Which is what connect() makes, unless it is told otherwise.
+// connect() makes such sockets by default.
 withRedis("ioredis: after quit() a UnixSocket that may be half open is the program's to end", async t => {
   const given = new Given()
   class HalfOpen extends AbstractConnector {

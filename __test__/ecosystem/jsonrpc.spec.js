@@ -1,8 +1,8 @@
 import test from 'ava'
 import rpc from 'vscode-jsonrpc/node'
 import { connect, listen } from '../../index.js'
-import { eventually, everyPlace, pair, places } from '../helpers.ts'
-import { leavesNoDescriptors } from '../socket-helpers.ts'
+import { eventually, everyPlace, pair, places } from '../helpers/sockets.ts'
+import { leavesNoDescriptors } from '../helpers/streams.ts'
 
 const {
   CancellationTokenSource,
@@ -71,7 +71,7 @@ for (const place of everyPlace) {
     await converse(t, one, other)
     const cut = t.throwsAsync(one.sendRequest('wait', null), { code: ErrorCodes.PendingResponseRejected })
     await one.sendRequest('echo', 'there')
-    // A reader hears of the end when the socket closes, so both directions have to end.
+    // A reader gets the end when the socket closes, so both directions have to end.
     one.end()
     server.end()
     await Promise.all([one.closed, other.closed])

@@ -3,7 +3,7 @@ import test from 'ava'
 import mysql from 'mysql2/promise'
 import { connect } from '../../index.js'
 import { connect as connectSocket } from '../../net.js'
-import { leavesNoDescriptors, pattern } from '../socket-helpers.ts'
+import { leavesNoDescriptors, pattern } from '../helpers/streams.ts'
 import { Given, located, needing, ServerProgram } from './servers.js'
 
 const programs = {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { Socket } from '../../net.js'
 import test from 'ava'
-import { leavesNoDescriptors, pattern } from '../socket-helpers.ts'
+import { leavesNoDescriptors, pattern } from '../helpers/streams.ts'
 import { Given, located, needing, postgresFolders, ServerProgram } from './servers.js'
 
 const programs = {
@@ -45,7 +45,7 @@ test.serial.before(async t => {
 
 test.serial.after.always(() => server?.remove('SIGINT'))
 
-/** pg would make a path of every host, so an abstract name is the stream's to know. */
+/** pg would make a path of every host, so the stream itself takes the abstract name. */
 class AbstractSocket extends Socket {
   connect() {
     return super.connect(`\0${abstractFolder.slice(1)}/.s.PGSQL.5432`)
@@ -81,7 +81,7 @@ for (const place of Object.keys(streams)) {
     await t.throwsAsync(client.query('select 1 / 0'), { code: '22012' })
     await t.throwsAsync(client.query('select $1::int', ['no number']), { code: '22P02' })
     t.is((await client.query('select 2 as two')).rows[0].two, 2)
-    // Who serves is the server, whom the kernel names, not who has made the directory.
+    // The kernel names the user of the server, not the owner of the directory.
     t.is(given.sockets[0].peer.pid, server.pid)
     await client.end()
     await given.allClose(t)

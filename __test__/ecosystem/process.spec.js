@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import { abstractName, connect } from '../../index.js'
 import { connect as connectSocket, createServer } from '../../net.js'
-import { directory, eventually, pair, places, receiveAll } from '../helpers.ts'
-import { leavesNoDescriptors, pattern } from '../socket-helpers.ts'
+import { directory, eventually, pair, places, receiveAll } from '../helpers/sockets.ts'
+import { leavesNoDescriptors, pattern } from '../helpers/streams.ts'
 
 const program = fileURLToPath(new URL('programs/listening.js', import.meta.url))
 const idle = ['-e', 'process.on("message", () => {}); setInterval(() => {}, 1000)']
@@ -18,7 +18,7 @@ leavesNoDescriptors(test.serial)
 const fullName = () => `udsock-test-${process.pid}-${Math.random()}`.padEnd(107, 'x')
 
 /**
- * A listening socket that a child can be given: node:net's, because a listener of ours tells no descriptor. On an abstract name,
+ * A listening socket that a child can be given: node:net's, because a listener of ours exposes no descriptor. On an abstract name,
  * because node:net would remove the file when this process closes it.
  */
 async function inheritable(t) {
@@ -29,7 +29,7 @@ async function inheritable(t) {
   return { server, path: abstractName(name) }
 }
 
-/** What a process or a worker has said, by `process.send()`. */
+/** The messages of a process or a worker, by `process.send()`. */
 function recorded(t, process) {
   const said = []
   process.on('message', message => said.push(message))
@@ -46,7 +46,7 @@ async function whoServes(path) {
   return Number(/^process (\d+)$/.exec(text)[1])
 }
 
-/* ---------------------------------------------------------------- child_process */
+// Child_process.
 
 test.serial('child_process: a socket is no stdio, for it has no handle', async t => {
   const { client, server } = await pair(t)
@@ -116,7 +116,7 @@ test.serial('child_process: children share a listener that they inherit', t =>
   share(t, stdio => recorded(t, fork(program, ['fd', '4'], { stdio }))),
 )
 
-/* ---------------------------------------------------------------- cluster */
+// Cluster.
 
 /** A worker, as a process. */
 function worker(t, args, stdio = ['ignore', 'inherit', 'inherit', 'ipc']) {
@@ -178,7 +178,7 @@ test.serial(
     second.send('disconnect')
     t.deepEqual(await second.ended, [0, null])
     t.is(await whoServes(path), first.pid)
-    // The worker's disconnect() closes the channel only: cluster does not know of the server, who has to close it itself.
+    // The worker's disconnect() closes the channel only: cluster has no record of the server, so the program closes it.
     first.send('disconnect')
     await once(first, 'disconnect')
     t.is(await whoServes(path), first.pid)

@@ -3,6 +3,7 @@ import {
   accessSync,
   chownSync,
   closeSync,
+  existsSync,
   mkdtempSync,
   openSync,
   readdirSync,
@@ -11,8 +12,9 @@ import {
 } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import test from 'ava'
-import { eventually } from '../helpers.ts'
+import { eventually } from '../helpers/sockets.ts'
 
 /** Where the program is; undefined: nowhere. Debian has servers in folders that a user's PATH lacks. */
 export function located(program, folders = []) {
@@ -27,6 +29,21 @@ export function located(program, folders = []) {
         return false
       }
     })
+}
+
+/** Where the gate unpacks servers whose packages would start them. */
+const unpacked = fileURLToPath(new URL('../../target/servers/', import.meta.url))
+export const unpackedServers = join(unpacked, 'usr/sbin')
+
+/** The folder of rsyslogd's modules, wherever it is installed. */
+export function rsyslogModules() {
+  const roots = [join(unpacked, 'usr/lib'), '/usr/lib']
+  const folders = roots.flatMap(root => subfolders(root).map(folder => join(root, folder, 'rsyslog')))
+  return folders.find(folder => existsSync(join(folder, 'imuxsock.so')))
+}
+
+function subfolders(root) {
+  return existsSync(root) ? readdirSync(root) : []
 }
 
 /** The folders of PostgreSQL's versions, the newest first. */
@@ -47,7 +64,7 @@ export function needing(programs) {
   return (title, run) => test.skip(`${title} (skipped: no ${missing.join(' and no ')} here)`, run)
 }
 
-/** As whom a server runs that refuses root: the first of these users that there is. Else as who runs the test. */
+/** The user for a server that refuses root: the first of these that exists, otherwise the test's own. */
 function identity(...names) {
   if (process.getuid?.() !== 0) return {}
   const users = readFileSync('/etc/passwd', 'utf8').split('\n')

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import { join } from 'node:path'
@@ -7,9 +7,10 @@ import { fileURLToPath } from 'node:url'
 import test from 'ava'
 import { Agent, Client, fetch, Pool, request } from 'undici'
 import { undiciConnector } from '../../http.js'
-import { cert, key } from '../certificate.ts'
-import { directory, eventually } from '../helpers.ts'
-import { leavesNoDescriptors, start as startProgram } from '../socket-helpers.ts'
+import { cert, key } from '../helpers/certificate.ts'
+import { project, runIn } from '../helpers/project.ts'
+import { eventually } from '../helpers/sockets.ts'
+import { leavesNoDescriptors } from '../helpers/streams.ts'
 import { listeners, MiB, once, ourListener, sha256, sharedPlaces, asText, netListener } from './helpers.js'
 
 leavesNoDescriptors(test)
@@ -18,7 +19,7 @@ const origin = 'http://udsock.test'
 const allClosed = accepted =>
   eventually('the connections are closed', () => accepted.every(socket => socket.closed))
 
-/** Sends the body back, and says what was asked for. */
+/** Sends the body back, with the request's URL in a header. */
 function echo(incoming, response) {
   response.setHeader('x-url', incoming.url)
   incoming.pipe(response)
@@ -170,7 +171,7 @@ test('an https origin has TLS over the socket', async t => {
   await allClosed(accepted)
 })
 
-test('nobody there, and a client that is destroyed while it waits, are told', async t => {
+test('a missing listener, and a client that is destroyed while it waits, are reported', async t => {
   t.timeout(60_000)
   const missing = `${sharedPlaces.path(t)}-missing`
   const client = closedAfter(t, new Client(origin, { connect: undiciConnector(missing) }))
@@ -224,27 +225,21 @@ test('an upgrade through a Client hands the connection over', async t => {
   await allClosed(accepted)
 })
 
-test("the README's example of udsock/http runs", async t => {
+test("the documentation's example of udsock/http runs", async t => {
   t.timeout(60_000)
   const root = new URL('../..', import.meta.url)
-  const blocks = readFileSync(new URL('README.md', root), 'utf8').matchAll(/```ts\n(.*?)```/gs)
+  const blocks = readFileSync(new URL('docs/http-and-libraries.md', root), 'utf8').matchAll(
+    /```ts\n(.*?)```/gs,
+  )
   const example = [...blocks].map(match => match[1]).find(text => text.includes("from 'udsock/http'"))
-  const home = directory(t)
+  const home = project(t)
   const path = join(home, 'app.sock')
-  const server = createServer((incoming, response) => response.end(`served ${incoming.url}\n`))
-  await ourListener(t, path, socket => server.emit('connection', socket))
-  mkdirSync(join(home, 'node_modules'))
-  symlinkSync(fileURLToPath(root), join(home, 'node_modules', 'udsock'))
   symlinkSync(
     fileURLToPath(new URL('node_modules/undici', import.meta.url)),
     join(home, 'node_modules', 'undici'),
   )
-  const program =
-    example.replaceAll('/run/app.sock', path) + '\nprocess.stdout.write(await response.text())\n'
+  const end = '\nprocess.stdout.write(await response.text())\nawait served.close({ drain: true })\n'
+  const program = example.replaceAll('/run/app.sock', path) + end
   writeFileSync(join(home, 'example.mjs'), program)
-  const { code, output, errors } = await startProgram(t, process.execPath, [join(home, 'example.mjs')])
-    .outcome
-  t.is(errors, '')
-  t.is(output, 'served /\nserved /\n')
-  t.is(code, 0)
+  t.deepEqual(await runIn(home, 'example.mjs'), { stdout: 'hellohello', stderr: '' })
 })

@@ -4,8 +4,8 @@ import test from 'ava'
 import { WebSocket, WebSocketServer } from 'ws'
 import { Agent } from '../../http.js'
 import { connect as connectNet } from '../../net.js'
-import { everyPlace, eventually, places } from '../helpers.ts'
-import { leavesNoDescriptors } from '../socket-helpers.ts'
+import { everyPlace, eventually, places } from '../helpers/sockets.ts'
+import { leavesNoDescriptors } from '../helpers/streams.ts'
 import { asText, listeners, MiB, once, ourListener, sha256, sharedPlaces } from './helpers.js'
 
 leavesNoDescriptors(test)
@@ -191,7 +191,7 @@ test('a peer that does not read makes bufferedAmount grow, and gets all of it in
   t.deepEqual(await ended(client, accepted), [4001, 'enough'])
 })
 
-test('a server that sends on to a peer that does not read meets our writeLimit, and is told', async t => {
+test('a server that sends on to a peer that does not read reaches our writeLimit, and gets its error', async t => {
   t.timeout(60_000)
   const path = places.path(t)
   let peer
@@ -203,7 +203,7 @@ test('a server that sends on to a peer that does not read meets our writeLimit, 
   peer.on('error', error => failures.push(error.code))
   const part = Buffer.alloc(MiB)
   for (let number = 0; number < 40; number++) peer.send(part, error => error && failures.push(error.code))
-  await eventually('it is told', () => failures.includes('ERR_BACKPRESSURE_LIMIT'))
+  await eventually('it gets the error', () => failures.includes('ERR_BACKPRESSURE_LIMIT'))
   client.terminate()
   peer.terminate()
   await eventually('the connection is closed', () => accepted[0].closed)

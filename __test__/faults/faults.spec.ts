@@ -1,74 +1,27 @@
-import test, { type ExecutionContext } from 'ava'
-import { spawn } from 'node:child_process'
+import test from 'ava'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { fileURLToPath } from 'node:url'
+import { addon, type Cell, check, errors, faultsOf, type Passed, run, wakers } from './run.js'
 
-const addon = fileURLToPath(new URL('../../target/faults/udsock.node', import.meta.url))
+/** What became of a descriptor that the package was to take over. */
+interface Adoption {
+  way: string
+  code: string
+  isOpen: boolean
+}
 
-/** Errors that a system call may fail with: those that it never has on Linux, too. */
-const errors = ['EINTR', 'EAGAIN', 'ENOBUFS', 'ENOMEM', 'EMFILE', 'ENFILE', 'ECONNRESET', 'EPIPE']
 const moving: ReadonlySet<string> = new Set(['recv', 'send'])
-/** Every site that traffic comes by; see the crate udsock-faults. */
+/** Every site that traffic comes by; see crates/udsock/src/fault.rs. */
 const sites = (
   'recv send accept epoll_ctl epoll_wait wake poll shutdown connect socket probe getsockopt setsockopt getpeername ' +
   'bind listen lstat open fstat chmod fchmod flock rename unlink'
 ).split(' ')
-const wakers = ['libuv', 'doorbell'] as const
-
-/** What a program says of one kind of fault. */
-interface Cell {
-  kind: string
-  calls: number
-  faults: number
-  exact: number
-  surfaced: Record<string, number>
-  cut: number
-  uncaught: number
-  broken: string[]
-  leaked: number
-  files: string[]
-}
-
-/** A socket file that cannot be looked at or removed stays, and one at which somebody answers is not ours. */
-const mayLeaveFiles = (site: string, kind: string): boolean =>
-  ['lstat', 'unlink'].includes(site) || (site === 'probe' && kind === 'EAGAIN')
-
-/** Runs a program on the addon with faults; its lines of JSON. */
-async function run<T>(t: ExecutionContext, waker: string, name: string, args: string[]): Promise<T[]> {
-  const file = fileURLToPath(new URL(name, import.meta.url))
-  const env = { ...process.env, NAPI_RS_NATIVE_LIBRARY_PATH: addon, UDSOCK_WAKER: waker }
-  // One thread of V8's, because Node's exit can wait for ever for the others: https://github.com/nodejs/node/issues/54918
-  const child = spawn(process.execPath, ['--single-threaded', file, ...args], {
-    env,
-    stdio: ['ignore', 'pipe', 'inherit'],
-    timeout: 4 * 60_000,
-  })
-  t.teardown(() => child.kill('SIGKILL'))
-  let output = ''
-  child.stdout.setEncoding('utf8').on('data', text => (output += text))
-  const [code, signal] = await new Promise<unknown[]>(resolve =>
-    child.on('close', (...ended) => resolve(ended)),
-  )
-  const lines = output.trim().split('\n')
-  t.deepEqual([code, signal, lines.shift()], [0, null, 'ready'], 'the process lives to its end')
-  return lines.map(line => JSON.parse(line) as T)
-}
-
-function check(t: ExecutionContext, site: string, cell: Cell, what: string): void {
-  t.deepEqual(cell.broken, [], what)
-  t.is(cell.leaked, 0, `${what}: descriptors`)
-  t.true(cell.faults > 0, `${what}: nothing failed`)
-  if (!mayLeaveFiles(site, cell.kind)) t.deepEqual(cell.files, [], what)
-  // What concerns no socket but all of them has no other way out.
-  if (site !== 'epoll_wait') t.is(cell.uncaught, 0, `${what}: ${JSON.stringify(cell.surfaced)}`)
-}
 
 for (const waker of wakers)
   for (const site of waker === 'doorbell' ? [...sites, 'ring'] : sites)
     test.serial(`${site} on ${waker}: bytes exact or an error, in time, and nothing left`, async t => {
       const kinds = moving.has(site) ? [...errors, 'short', 'zero'] : errors
-      // What comes at once, and what comes in between. Without a second look nobody knows whose a file is.
+      // What comes at once, and what comes in between. Without a second look a file's owner is unknown.
       const rule = site === 'lstat' ? `${site}:KIND:every=7` : `${site}:KIND:times=2,${site}:KIND:every=7`
       const cells = await run<Cell>(t, waker, 'matrix.js', [site, kinds.join(), rule, '7'])
       t.deepEqual(
@@ -88,7 +41,7 @@ for (const waker of wakers)
     ? ['epoll_create', 'eventfd', 'fcntl']
     : ['epoll_create', 'eventfd'])
     test.serial(
-      `${site} on ${waker}: the engine that cannot start says why, leaves nothing, and starts later`,
+      `${site} on ${waker}: the engine that cannot start reports why, leaves nothing, and starts later`,
       async t => {
         const cells = await run<Cell & { outcome: string }>(t, waker, 'start.js', [site, errors.join()])
         t.is(cells.pop()?.outcome, 'ENOENT')
@@ -97,6 +50,84 @@ for (const waker of wakers)
         t.is(cells.length, 1 + errors.length)
       },
     )
+
+for (const waker of wakers)
+  test.serial(
+    `a descriptor that the engine on ${waker} cannot take stays the caller's, and open`,
+    async t => {
+      const outcomes = await run<Adoption>(t, waker, 'adoption.js', ['epoll_ctl:ENOSPC:times=1'])
+      t.is(outcomes.length, 7)
+      for (const { way, code, isOpen } of outcomes) t.deepEqual([way, code, isOpen], [way, 'ENOSPC', true])
+    },
+  )
+
+/** Faults under which nothing is lost, and such under which the connection may fail. */
+const passing = {
+  harmless: [
+    'send:EAGAIN:every=2',
+    'recv:EAGAIN:every=2',
+    'send:EAGAIN:p=0.5,recv:EAGAIN:p=0.5',
+    'send:EINTR:every=2,recv:EINTR:every=3',
+    'send:short:every=2',
+    'send:zero:every=3',
+    'send:short:p=0.3,send:EAGAIN:p=0.3,recv:short:p=0.3',
+  ],
+  failing: ['send:ENOBUFS:every=100', 'recv:ECONNRESET:every=150', 'send:EPIPE:every=100'],
+} as const
+
+for (const waker of wakers)
+  for (const [which, plans] of Object.entries(passing))
+    for (const rules of plans)
+      test.serial(`descriptors and their bytes under ${rules} on ${waker}`, async t => {
+        const [faulty, after] = await run<Passed>(t, waker, 'descriptors.js', [rules, '7'])
+        t.deepEqual([faulty!.broken, faulty!.left, after!.broken, after!.left], [[], 0, [], 0])
+        t.true(faultsOf(faulty!) > 10 || which === 'failing')
+        if (which === 'harmless') t.deepEqual([faulty!.errors, faulty!.counts], [[], [1500, 1500]])
+        t.deepEqual([after!.errors, after!.counts], [[], [1500, 1500]])
+      })
+
+/** The same for packets, whose system calls are their own. */
+const packetPassing = {
+  harmless: [
+    'sendmmsg:EAGAIN:every=2',
+    'recvmmsg:EAGAIN:every=2',
+    'sendmmsg:EAGAIN:p=0.5,recvmmsg:EAGAIN:p=0.5',
+    'sendmmsg:EINTR:every=2,recvmmsg:EINTR:every=3',
+    'sendmmsg:short:every=2',
+    'sendmmsg:zero:every=3',
+    'sendmmsg:short:p=0.3,sendmmsg:EAGAIN:p=0.3,recvmmsg:short:p=0.3',
+  ],
+  failing: ['sendmmsg:ENOBUFS:every=40', 'recvmmsg:ECONNRESET:every=40', 'sendmmsg:EPIPE:every=40'],
+} as const
+
+for (const waker of wakers)
+  for (const [which, plans] of Object.entries(packetPassing))
+    for (const rules of plans)
+      test.serial(`packets under ${rules} on ${waker}`, async t => {
+        const [faulty, after] = await run<Passed>(t, waker, 'packets.js', [rules, '7'])
+        t.deepEqual([faulty!.broken, faulty!.left, after!.broken, after!.left], [[], 0, [], 0])
+        t.true(faultsOf(faulty!) > 0)
+        if (which === 'harmless') t.deepEqual([faulty!.errors, faulty!.counts], [[], [1500, 1500]])
+        else t.true(faulty!.errors.length > 0)
+        t.deepEqual([after!.errors, after!.counts], [[], [1500, 1500]])
+      })
+
+/** The same for records. */
+const recordPlans = [
+  'sendmmsg:EAGAIN:every=2',
+  'recvmmsg:EAGAIN:every=2',
+  'sendmmsg:EINTR:every=2,recvmmsg:EINTR:every=3',
+  'sendmmsg:zero:every=3',
+  'sendmmsg:EAGAIN:p=0.5,recvmmsg:EAGAIN:p=0.5',
+]
+
+for (const waker of wakers)
+  for (const rules of recordPlans)
+    test.serial(`descriptors and their records under ${rules} on ${waker}`, async t => {
+      const [faulty, after] = await run<Passed>(t, waker, 'packet-descriptors.js', [rules, '7'])
+      for (const round of [faulty!, after!]) t.like(round, { errors: [], counts: [600], broken: [], left: 0 })
+      t.true(faultsOf(faulty!) > 10)
+    })
 
 /** Little of everything at once. `UDSOCK_FAULTS_SEED` gives a seed back. */
 const anything = [...errors, 'ENOSPC'].map(kind => `*:${kind}:p=0.004`)
@@ -125,7 +156,7 @@ for (const waker of wakers)
     )
 
 test('a release has nothing of it', async t => {
-  await import('../../binding.js')
+  await import('../../binding.cjs')
   const loaded = Object.keys(createRequire(import.meta.url).cache)
   const released = readFileSync(loaded.find(file => file.endsWith('.node'))!)
   // A symbol, which stripping leaves, and an export.

@@ -1,4 +1,4 @@
-// What came of each promise that the package made: kept exactly, broken with an error that somebody saw, or neither.
+// The outcome of each promise that the package made: kept, broken with an error that was reported, or neither.
 import { readdirSync } from 'node:fs'
 
 /** Milliseconds in which everything is over, one way or the other. */
@@ -9,17 +9,29 @@ export const sleep = milliseconds => new Promise(resolve => setTimeout(resolve, 
 /** The open descriptors of this process. The listing itself has one open. */
 export const descriptors = () => readdirSync('/proc/self/fd').length - 1
 
+/** The descriptors, when they have been as many for a while: closing takes a moment. */
+export async function settled() {
+  let [last, times] = [descriptors(), 0]
+  for (; times < 10; times++) {
+    await sleep(10)
+    const now = descriptors()
+    if (now !== last) times = 0
+    last = now
+  }
+  return last
+}
+
 export class Ledger {
   /** Streams, messages and connections that were all that they should be. */
   exact = 0
   /** By operation and code: errors that reached their owner. */
   surfaced = {}
-  /** Streams that ended early without an error at this end: somebody else must have seen one. */
+  /** Streams that ended early without an error at this end: the other end must have had one. */
   cut = 0
   /** Connections on which an accepting end saw an error. */
   failedPeers = 0
   uncaught = 0
-  /** What must not be. */
+  /** Failures. */
   broken = []
 
   fail(operation, error) {
@@ -30,7 +42,7 @@ export class Ledger {
       this.broken.push(`${operation}: ${error.stack}`)
   }
 
-  /** `promise`, which may take so long and no longer; undefined after that. */
+  /** Resolves as `promise` does, or with undefined after the limit. */
   async inTime(what, promise) {
     let timer
     const late = new Promise(resolve => {
@@ -46,14 +58,14 @@ export class Ledger {
     }
   }
 
-  /** Everybody has settled: does it add up? `ends`: ends of stream that nobody sent. */
+  /** Whether the sums agree once everything has settled. `ends`: ends of stream that no end sent. */
   close(ends = 0) {
     if (this.cut > this.failedPeers + ends)
       this.broken.push(`lost in silence: ${this.cut} streams were cut, ${this.failedPeers} peers failed`)
   }
 }
 
-/** A number generator of its own, from 0 up to and without 1, so that a seed says everything. */
+/** A number generator of its own, from 0 up to and without 1, so that a seed repeats a run. */
 export function randomOf(seed) {
   let state = (seed ^ 0x9e3779b9) >>> 0
   return () => {

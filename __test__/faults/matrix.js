@@ -3,7 +3,7 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { descriptors, Ledger, sleep } from './ledger.js'
+import { descriptors, Ledger, settled, sleep } from './ledger.js'
 import { faultCounts, setFaults } from './plan.js'
 import { round } from './traffic.js'
 
@@ -16,18 +16,6 @@ process.on('uncaughtException', error => {
   ledger.uncaught++
   ledger.fail('uncaught', error)
 })
-
-/** The descriptors, when they have been as many for a while: closing takes a moment. */
-async function settled() {
-  let [last, times] = [descriptors(), 0]
-  for (; times < 10; times++) {
-    await sleep(10)
-    const now = descriptors()
-    if (now !== last) times = 0
-    last = now
-  }
-  return last
-}
 
 async function run(name, rules) {
   ledger = new Ledger()
@@ -55,10 +43,10 @@ for (const kind of kinds.split(',')) {
   const after = await run(`${kind}-after`, '')
   after.ledger.close()
   broken.push(...after.ledger.broken.map(what => `afterwards: ${what}`))
-  // Of those who leave without a word the other side may hear.
+  // The other side may get an error of an end that closes without sending.
   const complaints = Object.keys(after.ledger.surfaced).filter(what => !what.startsWith('greeting '))
   if (complaints.length > 0) broken.push(`afterwards: ${complaints.join(', ')}`)
-  for (let attempt = 0; attempt < 100 && descriptors() !== before; attempt++) await sleep(20)
+  for (let attempt = 0; attempt < 1000 && descriptors() !== before; attempt++) await sleep(20)
   const leaked = descriptors() - before
   const files = readdirSync(home)
   for (const file of files) rmSync(join(home, file), { recursive: true, force: true })

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 
 const addon = createRequire(import.meta.url)(process.env.NAPI_RS_NATIVE_LIBRARY_PATH)
 
-/** Has system calls fail by `rules`, see the crate udsock-faults, from now on. Throws for what is no rule. */
+/** Makes system calls fail by `rules` from now on; see crates/udsock/src/fault.rs. Throws for an invalid rule. */
 export const setFaults = (rules, seed) => addon.setFaults(rules, seed)
 
 /** By site since then: [calls, faults]. */

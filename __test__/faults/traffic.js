@@ -1,5 +1,5 @@
-// What programs do with sockets, all at once: streams of small and large writes, messages, floods, aborts.
-// Everything is told to a ledger.
+// Many uses of sockets at once: streams of small and large writes, messages, floods, aborts.
+// A ledger records everything.
 import { once } from 'node:events'
 import { rmSync } from 'node:fs'
 import { connect, FramedSocket, listen } from '../../index.js'
@@ -9,10 +9,10 @@ const pool = Buffer.alloc(4 << 20)
 const random = randomOf(1)
 for (let at = 0; at < pool.length; at += 4) pool.writeUInt32LE(Math.floor(random() * 2 ** 32), at)
 
-/** Attempts before somebody who fails each time gives up. */
+/** Attempts before a client that fails each time gives up. */
 const attempts = 40
 
-/** What `work` gives, repeated while it rejects; undefined when that does not help. */
+/** Returns what `work` resolves with, repeated while it rejects; undefined after the last attempt. */
 async function persistently(ledger, what, work) {
   for (let attempt = 0; attempt < attempts; attempt++) {
     try {
@@ -78,7 +78,7 @@ async function exchange(ledger, path, { length, offset, chunk, onread }) {
   socket.on('error', error => (failure = error))
   socket.on('end', () => {
     ended = true
-    // As a program that knows how much is to come: the rest has no reader.
+    // As a program that expects a known length: the rest has no reader.
     if (received < length) socket.destroy()
   })
   if (memory === undefined) socket.on('data', take)
@@ -125,7 +125,7 @@ async function converse(ledger, path, count, next) {
   await closed(socket)
 }
 
-/** Connects and reads a greeting, or thinks better of it. */
+/** Connects and reads a greeting, or aborts. */
 async function visit(ledger, path, next) {
   const late = next()
   const signal = late < 0.2 ? AbortSignal.timeout(Math.floor(late * 50)) : undefined
@@ -161,13 +161,13 @@ async function server(ledger, path, options, serve, clients) {
   if (listener === undefined) return
   const serving = accepting(ledger, listener, serve)
   await clients()
-  // Whom nobody could identify was closed, and counted.
+  // A peer without credentials was closed, and counted.
   ledger.failedPeers += listener.refused
   await listener.close()
   await serving
 }
 
-/** A file that a listener leaves, and those who come after it. */
+/** A file that a listener leaves, and the listeners that follow. */
 async function heirs(ledger, path) {
   for (const onExisting of ['error', 'replaceStale', 'takeOver']) {
     const unlinkOnClose = onExisting === 'takeOver'
@@ -203,7 +203,7 @@ export async function round(ledger, place, seed) {
       ledger.failedPeers++
       ledger.fail('greeting', error)
     })
-    // Who has gone already is not asked.
+    // Only while the peer is still there.
     void socket.remotePath
     socket.resume().end('welcome')
   }

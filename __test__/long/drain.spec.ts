@@ -1,7 +1,7 @@
 import test from 'ava'
 import { listen, type UnixListener } from '../../index.js'
-import { places } from '../helpers.js'
-import { answer, start } from '../program.js'
+import { places } from '../helpers/sockets.js'
+import { answer, start } from '../helpers/program.js'
 
 async function echo(listener: UnixListener): Promise<number> {
   let served = 0
@@ -14,7 +14,7 @@ async function echo(listener: UnixListener): Promise<number> {
 
 for (const unlinkOnClose of [true, false])
   test.serial(
-    `500 listeners that are drained under load lose nobody (the file is ${unlinkOnClose ? 'removed' : 'left'})`,
+    `500 listeners that are drained under load lose no client (the file is ${unlinkOnClose ? 'removed' : 'left'})`,
     async t => {
       t.timeout(5 * 60_000)
       const path = places.path(t)

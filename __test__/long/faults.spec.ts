@@ -3,8 +3,8 @@ import { lstatSync, readdirSync, readFileSync, renameSync, writeFileSync } from 
 import { dirname } from 'node:path'
 import { listen } from '../../index.js'
 import { connect } from '../../index.js'
-import { eventually, places, receiveAll } from '../helpers.js'
-import { answer, Program, runs, start, startBehind } from '../program.js'
+import { eventually, places, receiveAll } from '../helpers/sockets.js'
+import { answer, Program, runs, start, startBehind } from '../helpers/program.js'
 
 const hasStrace = runs('strace', '-V')
 const withStrace = hasStrace ? test.serial : test.skip
@@ -79,22 +79,25 @@ const withAttached = canAttach ? test.serial : test.skip
 if (!canAttach) console.log('# connections that cannot be watched: skipped, this needs root and strace')
 
 for (const code of ['ENOMEM', 'ENOSPC'])
-  withAttached(`who is accepted when epoll has no room (${code}) waits until it has`, async t => {
-    t.timeout(60_000)
-    const path = places.path(t)
-    const server = start(t, 'listener-unwatched.js', [path])
-    t.is(await server.nextLine(), 'listening')
-    // From here on the server watches nothing but connections.
-    const inject = ['-e', 'trace=epoll_ctl', '-e', `inject=epoll_ctl:error=${code}:when=1..4`]
-    const trace = `${path}.trace`
-    const strace = new Program(t, 'strace', ['-f', '-o', trace, ...inject, '-p', `${server.pid}`])
-    await eventually('strace watches', () =>
-      readFileSync(`/proc/${server.pid}/status`, 'utf8').includes(`TracerPid:\t${strace.pid}`),
-    )
-    const clients = await Promise.all(Array.from({ length: 10 }, () => connect(path)))
-    for (const client of clients) t.is(String(await receiveAll(client.end())), 'welcome')
-    server.stdin.write('report\n')
-    t.deepEqual(JSON.parse(await server.nextLine()), [code])
-    await strace.ended
-    t.is(readFileSync(trace, 'utf8').match(/INJECTED/g)?.length, 4)
-  })
+  withAttached(
+    `a connection that is accepted when epoll has no room (${code}) waits until it has`,
+    async t => {
+      t.timeout(60_000)
+      const path = places.path(t)
+      const server = start(t, 'listener-unwatched.js', [path])
+      t.is(await server.nextLine(), 'listening')
+      // From here on the server watches nothing but connections.
+      const inject = ['-e', 'trace=epoll_ctl', '-e', `inject=epoll_ctl:error=${code}:when=1..4`]
+      const trace = `${path}.trace`
+      const strace = new Program(t, 'strace', ['-f', '-o', trace, ...inject, '-p', `${server.pid}`])
+      await eventually('strace watches', () =>
+        readFileSync(`/proc/${server.pid}/status`, 'utf8').includes(`TracerPid:\t${strace.pid}`),
+      )
+      const clients = await Promise.all(Array.from({ length: 10 }, () => connect(path)))
+      for (const client of clients) t.is(String(await receiveAll(client.end())), 'welcome')
+      server.stdin.write('report\n')
+      t.deepEqual(JSON.parse(await server.nextLine()), [code])
+      await strace.ended
+      t.is(readFileSync(trace, 'utf8').match(/INJECTED/g)?.length, 4)
+    },
+  )

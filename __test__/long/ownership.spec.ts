@@ -2,9 +2,9 @@ import test, { type ExecutionContext } from 'ava'
 import { chmodSync, existsSync, lstatSync, readdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { connect, listen, type ListenOptions } from '../../index.js'
-import { directory, places, receiveAll } from '../helpers.js'
-import { type Program, start, runs, startFile } from '../program.js'
-import { requestsUnder } from '../takeover-helpers.js'
+import { directory, places, receiveAll } from '../helpers/sockets.js'
+import { type Program, start, runs, startFile } from '../helpers/program.js'
+import { requestsUnder } from '../helpers/takeover.js'
 
 const patience = 9 * 60_000
 
@@ -134,7 +134,7 @@ withUsers(
     t.log(`${tries} attempts, ${refused} of them refused while a listener was there`)
     t.is(through, 0)
     t.true(refused > 200)
-    // The same without a mode, under the same umask: the test can tell.
+    // The control: without a mode, under the same umask, the user gets through.
     t.true((await intrusions(t, undefined)).through > 0)
   },
 )

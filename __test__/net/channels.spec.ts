@@ -5,7 +5,7 @@ import { closed, compare, once, quiet, type World } from './helpers.js'
 
 type Message = { socket?: Socket; server?: Server; options?: unknown; error?: Error }
 
-/** Notes what a channel is told while `work` runs. */
+/** Notes what a channel publishes while `work` runs. */
 async function listenTo(world: World, channel: string, work: () => Promise<unknown>): Promise<void> {
   const onMessage: ChannelListener = message => {
     const { socket, server, options, error, ...others } = message as Message
@@ -23,7 +23,7 @@ async function listenTo(world: World, channel: string, work: () => Promise<unkno
   }
 }
 
-compare('net.client.socket tells of connect()', world =>
+compare('net.client.socket reports connect()', world =>
   listenTo(world, 'net.client.socket', async () => {
     const server = world.keep(world.net.createServer())
     server.listen(world.path)
@@ -33,13 +33,28 @@ compare('net.client.socket tells of connect()', world =>
   }),
 )
 
-compare('net.client.socket tells of a connection that fails', world =>
+compare('net.client.socket: new Socket().connect(), again, and with arguments that are refused', world =>
+  listenTo(world, 'net.client.socket', async () => {
+    await world.serve({}, accepted => accepted.resume())
+    const client = world.keep(new world.net.Socket())
+    client.connect(world.path)
+    await once(client, 'connect')
+    await closed(client.destroy())
+    world.note('channel', 'again')
+    client.connect(world.path)
+    await once(client, 'connect')
+    world.note('channel', 'refused')
+    world.attempt('caller', () => new world.net.Socket().connect({} as { path: string }).connecting)
+  }),
+)
+
+compare('net.client.socket reports a connection that fails', world =>
   listenTo(world, 'net.client.socket', () =>
     closed(world.follow('client', world.net.connect({ path: world.path }))),
   ),
 )
 
-compare('net.server.socket tells of who is accepted, after the listeners', world =>
+compare('net.server.socket reports accepted connections, after the listeners', world =>
   listenTo(world, 'net.server.socket', async () => {
     const server = world.keep(world.net.createServer(() => world.note('channel', 'listener')))
     server.listen(world.path)
@@ -53,7 +68,7 @@ compare('net.server.socket tells of who is accepted, after the listeners', world
 
 for (const name of ['asyncStart', 'asyncEnd', 'error'])
   for (const what of ['a path', 'options', 'what stands there', 'nothing usable'] as const)
-    compare(`tracing:net.server.listen:${name} tells of listen(): ${what}`, world =>
+    compare(`tracing:net.server.listen:${name} reports listen(): ${what}`, world =>
       listenTo(world, `tracing:net.server.listen:${name}`, async () => {
         const server = world.follow('server', world.net.createServer())
         if (what === 'what stands there') writeFileSync(world.path, '')

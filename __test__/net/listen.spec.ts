@@ -63,6 +63,13 @@ const useless: Record<string, unknown[]> = {
   'a path that is an object': [{ path: {} }],
   'an empty path': [{ path: '' }],
   true: [true],
+  'an empty text': [''],
+  'a port that is NaN': [NaN],
+  'a port below 0': [-1],
+  'a port above 65535': [70_000],
+  'options with an empty port': [{ port: '' }],
+  'options with a port below 0': [{ port: -1, path: '/none/s' }],
+  'options with a port that is an object': [{ port: {} }],
   'a descriptor below 0': [{ fd: -1 }],
   'a descriptor that is text': [{ fd: '3' }],
   'a signal that is none': [{ path: '/none/s', signal: {} }],
@@ -88,7 +95,7 @@ compare('listen() of a server that listens is refused', async world => {
 compare(
   'a port is refused',
   world => {
-    for (const args of [[], [0], [8080], ['8080'], [{ port: 0 }], [{ port: null }], [() => {}], ['']])
+    for (const args of [[], [0], [8080], ['8080'], [{ port: 0 }], [{ port: null }], [() => {}]])
       world.attempt('caller', () => {
         const server = world.keep(world.net.createServer())
         return (server.listen as Loose).apply(server, args).listening
@@ -97,7 +104,7 @@ compare(
   {
     reason: 'it serves paths only',
     ours: {
-      caller: Array.from({ length: 8 }, () => [
+      caller: Array.from({ length: 7 }, () => [
         'throws',
         { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE' },
       ]),

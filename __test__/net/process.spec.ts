@@ -1,10 +1,12 @@
 import { type ChildProcess, spawn, type StdioOptions } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import nodeNet, { type Socket } from 'node:net'
-import { fileURLToPath } from 'node:url'
+import { dirname, join } from 'node:path'
 import { compare, type Difference, once, type World } from './helpers.js'
 
-const ourModule = fileURLToPath(new URL('../../net.js', import.meta.url))
+/** A path, because Deno finds `udsock/net` for programs of the project alone. */
+const ourModule = join(dirname(createRequire(import.meta.url).resolve('udsock/package.json')), 'lib/net.js')
 
 /** A program in a process of its own, with `net` and `path`, behind a launcher or without; it has 10 seconds. */
 function start(
@@ -17,8 +19,11 @@ function start(
   const source = `import net from ${JSON.stringify(specifier)}
     const path = ${JSON.stringify(world.path)}
     ${program}`
+  // Deno takes no module from its command line.
+  const file = join(world.directory, 'program.mjs')
+  writeFileSync(file, source)
   const [input = 'ignore', output = 'pipe', errors = 'inherit', ...others] = stdio
-  const [command, ...args] = [...launcher, process.execPath, '--input-type=module', '-e', source]
+  const [command, ...args] = [...launcher, process.execPath, file]
   const all = [input, output, errors, ...others] as StdioOptions
   const child: ChildProcess = spawn(command!, args, { stdio: all, timeout: 10_000, killSignal: 'SIGKILL' })
   let said = ''
@@ -62,10 +67,24 @@ const programs: Record<string, string> = {
     server.listen(path, () => net.connect(path, function () { this.setTimeout(5000).unref(); console.log('connected') }))`,
   'a referenced server is exited': `
     net.createServer().listen(path, () => { console.log('listening'); setTimeout(() => process.exit(3), 20) })`,
-  'an error that nobody handles': `
+  "a server that is closed in 'beforeExit'": `
+    const server = net.createServer().unref()
+    server.listen(path)
+    process.on('beforeExit', () => { console.log('beforeExit'); if (server._handle) server.close(() => console.log('close')) })`,
+  'a socket that connects twice': `
+    net.createServer(socket => socket.resume().on('error', () => {})).listen(path, () => {
+      const client = net.connect(path, () => console.log('first'))
+      for (const event of ['connectionAttempt', 'connect', 'error', 'close'])
+        client.on(event, value => console.log(event, value?.code ?? ''))
+      client.connect(path, () => console.log('second'))
+      console.log(client.connecting, client.pending)
+      client.write('hello', error => console.log('written', error.code))
+      client.on('close', () => setTimeout(() => process.exit(3), 20))
+    })`,
+  'an unhandled error': `
     process.on('uncaughtException', error => { console.log(error.message.replace(path, 'PATH')); process.exit(4) })
     net.connect(path)`,
-  'a listen error that nobody handles': `
+  'an unhandled listen error': `
     process.on('uncaughtException', error => { console.log(error.code); process.exit(4) })
     net.createServer().listen(path + '/none')`,
   'what was written before the exit': `
@@ -80,7 +99,7 @@ for (const [title, program] of Object.entries(programs)) {
   }
   const run = async (world: World): Promise<void> => {
     await end(world, start(world, program))
-    if (!title.includes('written before')) world.note('file', existsSync(world.path))
+    if (!/written before|twice/.test(title)) world.note('file', existsSync(world.path))
   }
   compare(`a process ends by itself: ${title}`, run, title.endsWith('exited') ? removed : undefined)
 }

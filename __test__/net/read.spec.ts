@@ -104,11 +104,11 @@ for (const [title, work] of Object.entries(readings))
         if (state === 'when connected') await once(client, 'connect')
         await work(client, (...values) => world.note('read', ...values))
         await done
-        // How much of it is read before the loop is left is nobody's promise.
+        // How much of it is read before the loop is left is unspecified.
         if (!title.includes('left')) world.note('bytes', client.bytesRead)
       })
 
-compare('a peer that ends without a byte ends a socket that nobody reads', async world => {
+compare('a peer that ends without a byte ends a socket without a reader', async world => {
   const { client, accepted } = await world.pair()
   world.follow('client', client)
   world.follow('accepted', accepted)
@@ -116,7 +116,7 @@ compare('a peer that ends without a byte ends a socket that nobody reads', async
   await closed(client, accepted)
 })
 
-compare('what nobody reads is not lost, and its end waits', async world => {
+compare('unread bytes are not lost, and the end waits', async world => {
   const { client, accepted } = await world.pair()
   world.follow('client', client)
   accepted.end('hello')
@@ -204,7 +204,7 @@ for (const [title, onread] of Object.entries({
   'no buffer': { callback: () => true },
   'an empty object': {},
 }))
-  compare(`onread that is no use is ignored: ${title}`, async world => {
+  compare(`an invalid onread is ignored: ${title}`, async world => {
     await world.serve({}, accepted => accepted.end('hello'))
     const client = world.follow('client', world.net.connect({ path: world.path, onread } as { path: string }))
     world.collect('client', client)

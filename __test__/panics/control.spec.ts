@@ -1,11 +1,11 @@
-// The first, because it says which addon is loaded.
+// The first import, because it chooses the addon.
 import { panicIn } from './addon.js'
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'ava'
 import { connect, listen } from '../../index.js'
-import { directory, listening, once, receiveAll } from '../helpers.js'
+import { directory, listening, once, receiveAll } from '../helpers/sockets.js'
 import { bystanders, internal, live } from './helpers.js'
 
 test.serial('the thread that waits goes on after a panic of its own', async t => {
@@ -15,7 +15,7 @@ test.serial('the thread that waits goes on after a panic of its own', async t =>
 })
 
 test.serial(
-  'a panic of a connect() that waits fails it alone, and who stands behind it has the turn',
+  'a panic of a connect() that waits fails it alone, and the next in the queue has its turn',
   async t => {
     const others = await bystanders(t)
     const full = await listening(t, 'path', { backlog: 0 })
@@ -45,7 +45,7 @@ for (const place of ['listening', 'bind', 'mail']) {
   })
 }
 
-test.serial('a listener whose path is watched hears of it also after a panic', async t => {
+test.serial('the path of a listener is watched also after a panic', async t => {
   const others = await bystanders(t)
   const first = await listening(t)
   const superseded = once(first, 'superseded')

@@ -1,4 +1,4 @@
-// The first, because it says which addon is loaded.
+// The first import, because it chooses the addon.
 import { panicIn } from './addon.js'
 
 import { existsSync } from 'node:fs'
@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import test from 'ava'
 import { connect, listen } from '../../index.js'
 import * as net from '../../net.js'
-import { directory, listening, once, pair } from '../helpers.js'
+import { directory, listening, once, pair } from '../helpers/sockets.js'
 import { bystanders, internal, live } from './helpers.js'
 
 test.serial('a panic while a connection is made fails connect() alone', async t => {
@@ -101,7 +101,7 @@ test.serial('a panic in a question is an answer', async t => {
   t.is(server.remotePath, undefined)
   await live(t, others)
   panicIn('is_acceptable')
-  // Whoever accepts is told what is wrong, if something still is.
+  // The accept() gets the error, if there still is one.
   await listener.ready()
   await live(t, others)
   client.end()

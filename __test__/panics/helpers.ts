@@ -1,9 +1,9 @@
-// The first, because it says which addon is loaded.
+// The first import, because it chooses the addon.
 import { panicked } from './addon.js'
 
 import { type ExecutionContext } from 'ava'
 import { connect, type UnixListener, type UnixSocket } from '../../index.js'
-import { once, pair, receive } from '../helpers.js'
+import { once, pair, receive } from '../helpers/sockets.js'
 
 export const isDoorbell = process.env['UDSOCK_WAKER'] === 'doorbell'
 
@@ -22,7 +22,7 @@ export async function bystanders(t: ExecutionContext): Promise<Bystanders> {
   return all
 }
 
-/** The wanted panics have happened, and those whom they did not concern live on. */
+/** Checks that the wanted panics have happened, and that the other connections live on. */
 export async function live(t: ExecutionContext, { client, server, listener }: Bystanders): Promise<void> {
   t.true(panicked())
   for (const [from, to] of [
@@ -41,7 +41,7 @@ export async function live(t: ExecutionContext, { client, server, listener }: By
 
 /** The error with which a socket ends. */
 export async function failure(socket: UnixSocket): Promise<unknown> {
-  const error = once<unknown>(socket, 'error')
+  const error = once(socket, 'error')
   const closed = once(socket, 'close')
   await closed
   return await error

@@ -5,7 +5,7 @@ import test from 'ava'
 import { addonPath } from './addon.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-/** The exports that ask for a panic, and what it is told as. */
+/** The exports that ask for a panic, and the panic's message. */
 const traces = ['wantPanic', 'wantedPanics', 'a test wants this panic']
 
 test('an addon that is published has no panics on demand', t => {

@@ -1,4 +1,4 @@
-"""Listens, becomes another user, and says so to everybody who connects. Arguments: the path, the user."""
+"""Listens, becomes another user, and sends that user's name to each client. Arguments: the path, the user."""
 
 import os
 import socket

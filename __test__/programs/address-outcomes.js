@@ -1,4 +1,4 @@
-// Takes steps as JSON, one argument each, and prints what became of each: 'ok', or the fields of the error.
+// Takes steps as JSON, one argument each, and prints the outcome of each: 'ok', or the fields of the error.
 // A path is a string, or {"bytes": "hex"}.
 import { connect, listen } from '../../index.js'
 
@@ -22,7 +22,7 @@ const actions = {
     process.chdir(directory)
   },
   become(user) {
-    // The runtime's thread has to change with the main thread, so it should exist by now.
+    // The runtime's thread must change its user with the main thread, so it must exist before.
     process.setgroups([])
     process.setgid(user)
     process.setuid(user)

@@ -1,4 +1,4 @@
-// Reads all that there is, and drops it.
+// Reads everything and discards it.
 import { connect } from '../../index.js'
 import { address } from './socket-address.js'
 

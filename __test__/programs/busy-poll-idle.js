@@ -1,4 +1,4 @@
-// Listens at its argument, has one short conversation with `busyPoll`, and says how many microseconds of CPU the next second took.
+// Listens at its argument, has one short conversation with `busyPoll`, and prints how many microseconds of CPU the next second took.
 import { connect, listen } from '../../index.js'
 import { address } from './socket-address.js'
 

@@ -1,5 +1,5 @@
-// Imports the package from each of the directories that the arguments give, and lets the copies talk, everyone with everyone, on paths
-// in the last argument. Prints what was wrong, and ends by itself.
+// Imports the package from each of the directories that the arguments give, and lets each copy talk with each, on paths
+// in the last argument. Prints the failures, and ends by itself.
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -9,10 +9,10 @@ const directory = process.argv.at(-1)
 const load = (home, file) => import(pathToFileURL(join(home, file)).href)
 const copies = []
 const nets = []
-// One after the other: from two fresh copies at once Deno's loader does not always come back.
+// One after the other: Deno's loader sometimes hangs on two fresh copies at once.
 for (const home of homes) {
-  copies.push(await load(home, 'index.js'))
-  nets.push(await load(home, 'net.js'))
+  copies.push(await load(home, 'lib/index.js'))
+  nets.push(await load(home, 'lib/net.js'))
 }
 
 const wrong = []

@@ -1,4 +1,4 @@
-// Listens with the options that it is given as JSON, at a path or on a descriptor's number, and greets whom it accepts. Prints 'listening' or an error's code, and
+// Listens with the options that it is given as JSON, at a path or on a descriptor's number, and greets the peers that it accepts. Prints 'listening' or an error's code, and
 // when its input ends the peers' users and how many were refused.
 import { chmodSync } from 'node:fs'
 import { listen } from '../../index.js'

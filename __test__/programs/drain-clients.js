@@ -1,5 +1,5 @@
-// Makes requests, eight at a time, of listeners that come and go at a path, until its input ends. Whoever is refused tries again;
-// whoever was connected must be answered. Prints how many were answered, refused and lost.
+// Makes requests, eight at a time, to listeners that come and go at a path, until its input ends. A refused client tries again;
+// every client that was connected must be answered. Prints how many were answered, refused and lost.
 import { connect } from '../../index.js'
 
 const refusals = new Set(['ECONNREFUSED', 'ENOENT'])

@@ -1,5 +1,5 @@
-// Serves a descriptor that it is given: drains it when it is told to, and says to how many that waited it has answered.
-// Arguments: the uid of those who are allowed, or nothing; the descriptor's number.
+// Serves the descriptor of its argument: drains it at the first line of input, and prints how many waiting clients it has answered.
+// Arguments: the uid of allowed peers, or nothing; the descriptor's number.
 import { once } from 'node:events'
 import { listen } from '../../index.js'
 

@@ -4,13 +4,13 @@ import { writeSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { listen } from '../../index.js'
 
-// Synchronously, so that nothing of it is lost and nothing is kept alive by it.
+// Synchronous, so that the output is complete and keeps nothing alive.
 const say = message => writeSync(1, `${message}\n`)
 
 const listener = await listen(process.argv[2], { backlog: 512, maxConnections: 200, unlinkOnClose: true })
 const stopping = once(process, 'SIGTERM')
 // This alone would keep the process alive no longer than the listener does.
-stopping.then(async () => {
+void stopping.then(async () => {
   await listener.close({ drain: true })
   say(`stopped closed=${listener.closed}`)
 })

@@ -1,4 +1,4 @@
-// Drains a listener at which a client waits that nobody asks for, says how much CPU two seconds of that take, and ends.
+// Drains a listener while a client waits that no accept() takes, prints how much CPU two seconds of that cost, and ends.
 import { connect, listen } from '../../index.js'
 import { address } from './socket-address.js'
 

@@ -1,5 +1,5 @@
 // Argument: a directory in a mount namespace of this process's own. Listens on a file system without a free inode, and on one
-// that is read-only; prints what came of it.
+// that is read-only; prints the outcomes.
 import { setTimeout as delay } from 'node:timers/promises'
 import './settled.js'
 import { execFileSync } from 'node:child_process'

@@ -1,9 +1,10 @@
 // Ten messages in one chunk, every other listener throws: `node framed-throw.js <path or @hexadecimal name>`.
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { abstractName, connect, FramedSocket, listen } from '../../index.js'
+import { connect, FramedSocket, listen } from '../../index.js'
+import { address } from './socket-address.js'
 
 const [argument] = process.argv.slice(2)
-const path = argument.startsWith('@') ? abstractName(argument.slice(1)) : argument
+const path = address(argument)
 const storage = new AsyncLocalStorage()
 const uncaught = []
 const events = []

@@ -1,6 +1,6 @@
-"""Sends descriptors that nobody asked for.
+"""Sends unasked descriptors.
 
-"serve PATH SIZE COUNT EACH": to whoever connects to PATH, COUNT messages of SIZE bytes with EACH descriptors; a message
+"serve PATH SIZE COUNT EACH": to each client of PATH, COUNT messages of SIZE bytes with EACH descriptors; a message
 whose descriptors are refused goes without them.
 "queue PATH SIZE COUNT EACH COMMAND...": from a client of its own into the queue of a listener, which the child then gets.
 

@@ -1,4 +1,4 @@
-"""Listens at a path that everybody may connect to, and passes the listener to a child when a line comes in.
+"""Listens at a path that every user may connect to, and passes the listener to a child when a line comes in.
 
 Arguments: the path, and the child's command, to which the descriptor's number is added.
 """

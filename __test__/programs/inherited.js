@@ -1,4 +1,4 @@
-// Serves a descriptor that it is given: echoes one connection, closes, and prints what it found.
+// Serves the descriptor of its argument: echoes one connection, closes, and prints its findings.
 import { readFileSync, readlinkSync } from 'node:fs'
 import { listen } from '../../index.js'
 

@@ -1,4 +1,4 @@
-// Reports and heap snapshots are made in the middle of traffic, on sockets that flow both ways, while others wait. Prints what
+// Makes reports and heap snapshots in the middle of traffic, on sockets that flow both ways, while others wait. Prints what
 // they were and whether the bytes are what was sent.
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
@@ -16,7 +16,7 @@ const waiting = [connect(full.path), connect(full.path)]
 let over = false
 const received = { bytes: 0 }
 
-/** Sends until it is over, and digests what comes. */
+/** Sends until the end, and digests what arrives. */
 function flow(socket) {
   const [sent, digest] = [createHash('sha256'), createHash('sha256')]
   const send = () => {

@@ -1,4 +1,4 @@
-"""Another user, who connects to a path in a loop until its input ends, and prints how often it tried and got through.
+"""Another user, which connects to a path in a loop until its input ends, and prints how often it tried and succeeded.
 
 Argument: the path.
 """

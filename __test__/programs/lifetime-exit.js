@@ -30,6 +30,16 @@ const ways = {
       socket.write('!', () => process.exit(7))
     })
   },
+  async "in the callback of another socket's write"() {
+    const other = await connect(path)
+    socket.on('data', () => {
+      // More than the kernel takes at once: the callback comes in a flush, behind this socket's own.
+      other.write(Buffer.alloc(4 << 20), () => {
+        farewell()
+        process.exit(7)
+      })
+    })
+  },
   'outside of any callback of a socket'() {
     socket.once('data', () => {
       setImmediate(() => {
@@ -38,7 +48,7 @@ const ways = {
       })
     })
   },
-  'by an exception that nobody catches'() {
+  'by an uncaught exception'() {
     socket.on('data', () => {
       farewell()
       throw new Error('as it should be')

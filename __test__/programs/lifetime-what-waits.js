@@ -1,5 +1,5 @@
 // Does what the first argument names, to the listener at the second. It never ends the process itself: when nothing
-// keeps it alive any more, it ends. The unreferenced timer tells that it was alive later; it cannot keep it so.
+// keeps it alive any more, it ends. The unreferenced timer proves that it was alive later; it cannot keep it alive.
 import { abstractName, connect, listen } from '../../index.js'
 
 const [what, path] = process.argv.slice(2)
@@ -9,7 +9,7 @@ function ifAlive(then) {
   setTimeout(() => {
     console.log('alive')
     then()
-  }, 300).unref()
+  }, 1000).unref()
 }
 
 const ownName = () => abstractName(`udsock-lifetime-${process.pid}`)
@@ -31,6 +31,17 @@ const scenes = {
     listener.unref()
     ifAlive(() => {})
     for await (const socket of listener) socket.destroy()
+  },
+  async 'a socket that is destroyed behind a write to a peer that is gone'() {
+    const listener = await listen(ownName())
+    const [client, server] = await Promise.all([connect(listener.path), listener.accept()])
+    client.on('data', () => {})
+    server.destroy()
+    await new Promise(resolve => server.once('close', resolve))
+    client.write('x')
+    client.destroy()
+    await listener.close()
+    ifAlive(() => {})
   },
   async 'an unreferenced reading socket'() {
     const socket = await connect(path)
@@ -57,12 +68,12 @@ const scenes = {
     console.log('full')
     ifAlive(() => {})
   },
-  async 'a socket that nobody reads'() {
+  async 'a socket without a reader'() {
     const socket = await connect(path)
     socket.write('hello')
     ifAlive(() => {})
   },
-  async 'a socket with a timeout that nobody reads'() {
+  async 'a socket with a timeout and without a reader'() {
     const socket = await connect(path)
     socket.setTimeout(600_000)
     ifAlive(() => {})
@@ -137,7 +148,7 @@ const scenes = {
   },
   async 'a pending connect with a timeout'() {
     ifAlive(() => {})
-    await connect(path, { timeout: 600 }).catch(({ code }) => console.log(code))
+    await connect(path, { timeout: 2000 }).catch(({ code }) => console.log(code))
   },
 }
 

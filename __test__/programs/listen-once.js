@@ -1,4 +1,4 @@
-// Arguments: a path, and options as JSON. Listens and closes; prints what came of it, and how many descriptors more are open.
+// Arguments: a path, and options as JSON. Listens and closes; prints the outcome, and how many more descriptors are open.
 import './settled.js'
 import { readdirSync } from 'node:fs'
 import { listen } from '../../index.js'

@@ -1,8 +1,9 @@
-// Clients that send their numbers, one after the other: `node listener-clients.js <path or @name> <count>`.
-import { abstractName, connect } from '../../index.js'
+// Clients that send their numbers, one after the other: `node listener-clients.js <path or @hexadecimal name> <count>`.
+import { connect } from '../../index.js'
+import { address } from './socket-address.js'
 
 const [argument, count] = process.argv.slice(2)
-const path = argument.startsWith('@') ? abstractName(argument.slice(1)) : argument
+const path = address(argument)
 for (let number = 0; number < Number(count); number++) {
   const socket = await connect(path)
   socket.resume().end(String(number))

@@ -1,10 +1,11 @@
-// Accepts without descriptors, and says how that goes: `node listener-exhausted.js <path or @name>`.
+// Accepts without descriptors, and reports the outcomes: `node listener-exhausted.js <path or @hexadecimal name>`.
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { text } from 'node:stream/consumers'
-import { abstractName, connect, listen } from '../../index.js'
+import { connect, listen } from '../../index.js'
+import { address } from './socket-address.js'
 
 const argument = process.argv[2]
-const path = argument.startsWith('@') ? abstractName(argument.slice(1)) : argument
+const path = address(argument)
 // Synchronously, because the process ends itself.
 const say = message => writeSync(1, `${JSON.stringify(message)}\n`)
 const turn = () => new Promise(setImmediate)
@@ -55,7 +56,7 @@ say({ after: 'one of ours', turns, text: await received(served) })
 const second = accept()
 await turn()
 if (second.done) throw new Error('there was a descriptor')
-// Nobody tells the listener of this one: its own timer finds out.
+// The listener is not notified of this one: its own timer finds it.
 closeSync(foreign.pop())
 say({ after: 'a foreign one', text: await received(await second.accepted) })
 

@@ -1,8 +1,9 @@
-// A listener and nothing else: `node listener-life.js <path or @name> close|unref|unref-accept|ref`.
-import { abstractName, listen } from '../../index.js'
+// A listener and nothing else: `node listener-life.js <path or @hexadecimal name> close|unref|unref-accept|ref`.
+import { listen } from '../../index.js'
+import { address } from './socket-address.js'
 
 const [path, what] = process.argv.slice(2)
-const listener = await listen(path.startsWith('@') ? abstractName(path.slice(1)) : path)
+const listener = await listen(address(path))
 const say = text => process.stdout.write(`${text}\n`)
 
 if (what === 'close') {

@@ -1,4 +1,4 @@
-// Serves more clients than it has descriptors for: greets each, and is done with it when it ends. Takes orders by line:
+// Serves more clients than it has descriptors for: greets each, and closes it at its end. Takes orders by line:
 // `measure`, `free` (a descriptor that is not the listener's), `drain`. Reports as JSON, and ends by itself once it is drained.
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { createInterface } from 'node:readline'
@@ -6,7 +6,7 @@ import { setTimeout } from 'node:timers/promises'
 import { listen } from '../../index.js'
 import { address } from './socket-address.js'
 
-// Synchronously: no stream of the process's may want a descriptor.
+// Synchronous: no stream of the process may need a descriptor.
 const say = message => writeSync(1, `${JSON.stringify(message)}\n`)
 
 const listener = await listen(address(process.argv[2]), { backlog: 128 })

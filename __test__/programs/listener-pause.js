@@ -1,4 +1,4 @@
-// Closes a listener while it waits out a shortage, and says how many turns the event loop still has after that.
+// Closes a listener during its pause after a shortage, and prints how many turns the event loop still has after that.
 import { closeSync, openSync } from 'node:fs'
 import { connect, listen } from '../../index.js'
 import { address } from './socket-address.js'

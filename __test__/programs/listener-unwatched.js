@@ -1,4 +1,4 @@
-// Argument: a path. Greets whoever connects, and prints when it listens; at a line, what it was told of shortages.
+// Argument: a path. Greets each client, and prints when it listens; at a line, the shortages that were reported to it.
 import { createInterface } from 'node:readline'
 import { listen } from '../../index.js'
 

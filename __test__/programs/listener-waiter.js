@@ -1,8 +1,9 @@
-// Waits to connect and says how it went: `node listener-waiter.js <path or @name> wait|abort|timeout`.
-import { abstractName, connect } from '../../index.js'
+// Waits to connect and prints the outcome: `node listener-waiter.js <path or @hexadecimal name> wait|abort|timeout`.
+import { connect } from '../../index.js'
+import { address } from './socket-address.js'
 
 const [argument, what] = process.argv.slice(2)
-const path = argument.startsWith('@') ? abstractName(argument.slice(1)) : argument
+const path = address(argument)
 const say = text => process.stdout.write(`${text}\n`)
 const controller = new AbortController()
 

@@ -1,4 +1,4 @@
-// As many connections at once as the argument says, both ends in this process. Each sends its number and gets it back.
+// Makes the number of connections in its argument at once, both ends in this process. Each sends its number and gets it back.
 // Prints how many got theirs, how many were open at once, and the descriptors on the way.
 import './settled.js'
 import { randomBytes } from 'node:crypto'
@@ -9,7 +9,7 @@ const count = Number(process.argv[2])
 const descriptors = () => readdirSync('/proc/self/fd').length
 
 const listener = await listen(abstractName(`udsock-many-${randomBytes(8).toString('hex')}`), { backlog: 511 })
-// Everything that stays is there: the first connection.
+// The first connection opens all descriptors that stay.
 const warm = await connect(listener.path)
 const accepted = await listener.accept()
 warm.destroy()

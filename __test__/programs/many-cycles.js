@@ -1,15 +1,15 @@
-// Connects, echoes and closes, as many times as the first argument says, over an abstract name or a path (the second).
-// Run with --expose-gc. Prints descriptors and memory after
+// Connects, echoes and closes. Arguments: how many times, and a path or @hexadecimal name.
+// Runs with --expose-gc. Prints descriptors and memory after
 // 200 cycles, and after each third.
 import './settled.js'
 import { readdirSync } from 'node:fs'
 import { connect, listen } from '../../index.js'
+import { address } from './socket-address.js'
 
-const [cycles, path] = [Number(process.argv[2]), process.argv[3]]
-const address = path.startsWith('@') ? Uint8Array.from(Buffer.from(path.replace('@', '\0'))) : path
+const [cycles, path] = [Number(process.argv[2]), address(process.argv[3])]
 const message = Buffer.from('connect, echo, close')
 
-const listener = await listen(address)
+const listener = await listen(path)
 const serving = (async () => {
   for await (const socket of listener) {
     socket.on('data', chunk => socket.end(chunk))
@@ -19,7 +19,7 @@ const serving = (async () => {
 
 function cycle() {
   return new Promise((resolve, reject) => {
-    void connect(address).then(socket => {
+    void connect(path).then(socket => {
       let echo = ''
       socket.on('data', chunk => (echo += chunk))
       socket.on('error', reject)

@@ -1,4 +1,4 @@
-// Does as it is told, line by line: `listen PATH OPTIONS` (JSON), `close`, `exit`. Every connection is echoed, or ends when
+// Obeys its input, line by line: `listen PATH OPTIONS` (JSON), `close`, `exit`. Every connection is echoed, or ends when
 // the client ends. Prints the outcome of each: `listening`, an error's code, `closed`.
 import { createInterface } from 'node:readline'
 import { listen } from '../../index.js'

@@ -51,7 +51,7 @@ if kind == "listener" and status == 0:
     connection, _ = made.accept()
     connection.sendall(b"from the parent")
     connection.close()
-    # The other options of the socket are as they were: descriptors can be sent to those whom the parent accepts.
+    # The other options of the socket are as they were: descriptors can be sent to clients that the parent accepts.
     sender = socket.socket(socket.AF_UNIX)
     sender.connect(path)
     taker, _ = made.accept()

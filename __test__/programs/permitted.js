@@ -1,4 +1,4 @@
-// Listens and connects at each path that the arguments give, `@name` for an abstract one; prints what came of it by which
+// Listens and connects at each path that the arguments give, `@name` for an abstract one; prints the outcome by each
 // interface, in JSON; `readableAll` is an option of the second. It is started under Node's permission model.
 import { abstractName, connect, isSupported, listen } from '../../index.js'
 import net from '../../net.js'

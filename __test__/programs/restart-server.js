@@ -1,5 +1,5 @@
-// Listens at the first argument with the options of the second (JSON), echoes, and says "listening". A client's "throw" is
-// thrown where nobody catches it; with "drain" as the third argument SIGTERM ends it in order, otherwise as the system does.
+// Listens at the first argument with the options of the second (JSON), prints "listening", and echoes. A client's "throw" is
+// thrown and not caught; with "drain" as the third argument SIGTERM ends it in order, otherwise as the system does.
 import { listen } from '../../index.js'
 
 const [path, options, onSignal] = process.argv.slice(2)

@@ -1,4 +1,4 @@
 import { abstractName } from '../../index.js'
 
-/** The path that a test passed as an argument. */
+/** Returns the path of a program's argument: see `argument()` in helpers/streams.ts. */
 export const address = text => (text.startsWith('@') ? abstractName(Buffer.from(text.slice(1), 'hex')) : text)

@@ -1,4 +1,4 @@
-// Connects, does what its second argument says, and ends when nothing keeps it alive.
+// Connects, does what its second argument names, and ends when nothing keeps it alive.
 import { connect } from '../../index.js'
 import { address } from './socket-address.js'
 

@@ -1,4 +1,4 @@
-// Sends so many bytes in chunks of random sizes and receives as many, slowly; prints what it saw.
+// Sends a number of bytes in chunks of random sizes and slowly receives as many; prints its observations.
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
@@ -55,7 +55,7 @@ async function send() {
 }
 
 async function receive() {
-  // Nobody reads before the kernel is full.
+  // No reads before the kernel's buffer is full.
   while (seen.refusals === 0 || socket.bytesWritten === 0) await setImmediate()
   for (let turn = 0; turn < 50; turn++) await setImmediate()
   const hash = createHash('sha256')

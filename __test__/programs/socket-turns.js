@@ -1,8 +1,10 @@
-// Opens so many sockets, writes on each in the way that its second argument names, and closes. Run under strace.
-import { connect } from '../../index.js'
-import { address } from './socket-address.js'
-
-const [, , path, way, count] = process.argv
+// Opens so many sockets, writes on each in the way that its second argument names, and closes. Run under strace. Its last argument is how many
+// nanoseconds pass between two looks at the clock.
+const [, , path, way, count, step] = process.argv
+let time = 1e9
+process.hrtime = () => [Math.floor((time += Number(step)) / 1e9), time % 1e9]
+const { connect } = await import('../../index.js')
+const { address } = await import('./socket-address.js')
 const sockets = await Promise.all(Array.from({ length: Number(count) }, () => connect(address(path))))
 const turn = () => {
   for (const socket of sockets) {

@@ -1,4 +1,4 @@
-// Spawns as many processes as the argument says, sixteen at a time, while a worker is in full traffic and this thread makes
+// Spawns the number of processes in its argument, sixteen at a time, while a worker is in full traffic and this thread makes
 // listeners and connections; each lists what it has inherited. Prints the descriptors that are not its own, and counts.
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -25,7 +25,7 @@ async function inherited() {
     .map(([, , target]) => target)
 }
 
-/** What this process was itself given. */
+/** The descriptors that this process itself inherited. */
 const given = await inherited()
 
 const listener = await listen(newName(), { backlog: 64 })

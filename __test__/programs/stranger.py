@@ -1,4 +1,4 @@
-"""Somebody else, who connects, says hello, and prints what comes back until the end.
+"""A client of another user: connects, sends "hello", and prints what comes back until the end.
 
 Arguments: the path, the user, the group, supplementary groups ("1,2" or "") and how many connections, which are all made
 before the first is read. Prints a JSON array of what each read, or of the error's name; "connected" before it.

@@ -1,5 +1,5 @@
-// A little of everything that enters the addon, so many rounds, and prints how much. Ends by itself, or as the second argument
-// says by 'exit': while sockets are open and talk.
+// Rounds of everything that enters the addon; prints the counts. Ends by itself or, with the second argument
+// 'exit', while sockets are open and talk.
 import './settled.js'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -69,7 +69,7 @@ async function errors(path, round) {
   await (await listener.accept()).destroy()
   await failure(listener.accept({ signal: AbortSignal.timeout(5) }), 'ABORT_ERR')
   const accepting = failure(listener.accept(), 'ERR_LISTENER_CLOSED')
-  // Bytes that nobody reads, on a connection that its peer then drops.
+  // Unread bytes, on a connection that its peer then drops.
   const writer = waiting[0]
   const closed = new Promise(resolve => writer.once('close', resolve))
   writer.on('error', () => count('broken'))

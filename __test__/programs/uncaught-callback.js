@@ -1,8 +1,9 @@
-// One connection's callback throws while four others talk: `node uncaught-callback.js <path or @name> <callback>`.
-import { abstractName, connect, listen } from '../../index.js'
+// One connection's callback throws while four others talk: `node uncaught-callback.js <path or @hexadecimal name> <callback>`.
+import { connect, listen } from '../../index.js'
+import { address } from './socket-address.js'
 
 const [argument, what] = process.argv.slice(2)
-const path = argument.startsWith('@') ? abstractName(argument.slice(1)) : argument
+const path = address(argument)
 const uncaught = []
 let thrown
 const threw = new Promise(resolve => (thrown = resolve))
@@ -24,7 +25,7 @@ for (let number = 0; number < 5; number++) {
 const [client] = clients
 const [server] = servers
 
-/** Everyone but the first pair, in one turn with what the first does, and once more when it has thrown. */
+/** All pairs but the first, in one turn with what the first does, and once more when it has thrown. */
 const echoes = ['', '', '', '']
 for (const [index, other] of servers.slice(1).entries()) {
   other.on('data', data => other.write(data))
@@ -73,6 +74,11 @@ const scenes = {
   'write callback'() {
     server.write('x', fail)
   },
+  'write callback before end()'() {
+    server.write('x', fail)
+    server.end()
+    return new Promise(resolve => client.resume().once('end', resolve))
+  },
   'large write callback'() {
     server.write(large, fail)
     client.resume()
@@ -97,8 +103,9 @@ const scenes = {
 }
 
 speak('echo ')
-scenes[what]()
+const done = scenes[what]()
 await threw
+await done
 speak()
 while (echoes.some(echo => echo.length < 6)) await new Promise(setImmediate)
 for (const socket of [...clients, ...servers]) socket.destroy()

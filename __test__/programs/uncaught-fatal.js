@@ -1,8 +1,9 @@
-// Throws in a callback, and nobody catches it: `node uncaught-fatal.js <path or @name>`.
-import { abstractName, connect, listen } from '../../index.js'
+// Throws an exception in a callback that is not caught: `node uncaught-fatal.js <path or @hexadecimal name>`.
+import { connect, listen } from '../../index.js'
+import { address } from './socket-address.js'
 
 const argument = process.argv[2]
-const path = argument.startsWith('@') ? abstractName(argument.slice(1)) : argument
+const path = address(argument)
 const listener = await listen(path)
 const [client, server] = await Promise.all([connect(path), listener.accept()])
 server.on('data', () => {

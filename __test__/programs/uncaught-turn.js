@@ -1,9 +1,10 @@
-// Twenty connections throw in one turn: `node uncaught-turn.js <path or @name> data|end|writable|repeated data`.
+// Twenty connections throw in one turn: `node uncaught-turn.js <path or @hexadecimal name> data|end|writable|repeated data`.
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { abstractName, connect, listen } from '../../index.js'
+import { connect, listen } from '../../index.js'
+import { address } from './socket-address.js'
 
 const [argument, what] = process.argv.slice(2)
-const path = argument.startsWith('@') ? abstractName(argument.slice(1)) : argument
+const path = address(argument)
 const storage = new AsyncLocalStorage()
 const count = what === 'repeated data' ? 1 : 20
 const uncaught = []
@@ -51,7 +52,7 @@ if (what === 'repeated data') {
     const name = `${what} ${number}`
     if (what === 'data') client.once('data', () => fail(name))
     else if (what === 'end') client.once('end', () => fail(name)).resume()
-    else client.write(Buffer.alloc(4 << 20), () => fail(name))
+    else storage.run(name, () => client.write(Buffer.alloc(4 << 20), () => fail(name)))
   }
   for (const server of servers) {
     if (what === 'data') server.write('x')

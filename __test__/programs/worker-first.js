@@ -1,5 +1,5 @@
 // The package is loaded by workers alone at first, which end; the main thread lives on, and uses it afterwards.
-// Prints who got which answer.
+// Prints which client got which answer.
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'

@@ -1,4 +1,4 @@
-// A worker that talks to the listener at `workerData.path`, as `workerData.how` says.
+// A worker that talks to the listener at `workerData.path`, in the way that `workerData.how` names.
 import { parentPort, workerData } from 'node:worker_threads'
 
 const { connect, listen } = await import('../../index.js')

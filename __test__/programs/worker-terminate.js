@@ -83,10 +83,17 @@ async function settle(before) {
   return now
 }
 
+/** Waits until each accepted socket is closed, and no client has been waiting to be accepted for a while. */
+async function allClosed() {
+  for (let rest = 0; rest < 10; rest++) {
+    await new Promise(resolve => setTimeout(resolve, 10))
+    if (sockets.closed < sockets.accepted) rest = 0
+  }
+}
+
 // The first workers start what stays: the runtime's thread, and Node's own.
 await terminate(atOnce)
-while (sockets.closed < sockets.accepted) await new Promise(resolve => setTimeout(resolve, 10))
-await new Promise(resolve => setTimeout(resolve, 100))
+await allClosed()
 const before = left()
 while (outcomes.length < workers) await terminate(Math.min(atOnce, workers - outcomes.length))
 const after = await settle(before)
@@ -97,6 +104,7 @@ client.end('still here')
 let echo = ''
 for await (const chunk of client) echo += chunk
 client.destroy()
+await allClosed()
 await listener.close()
 const terminated = outcomes.filter(Boolean).length
 console.log(JSON.stringify({ terminated, before, after, echo, ...sockets }))

@@ -1,6 +1,7 @@
 #include "floor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,15 +33,31 @@ static double now(void) {
   return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-static int connected(void) {
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+static int connected_by(int fd) {
   if (fd < 0 || connect(fd, (const struct sockaddr *)&spec->address, sizeof spec->address) < 0)
     fail(spec->address.sun_path);
   return fd;
 }
 
+static int connected(void) {
+  return connected_by(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
+
+static int connected_packet(void) {
+  return connected_by(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+}
+
+// Bound to a path of its own, to which the server answers.
+static int connected_datagram(void) {
+  struct sockaddr_un own = spec->address;
+  size_t length = strlen(own.sun_path);
+  if (length + sizeof ".client" > sizeof own.sun_path) wrong("the address is too long");
+  strcpy(own.sun_path + length, ".client");
+  return connected_by(bound_datagram(&own));
+}
+
 static size_t take(int connection) {
-  ssize_t length = read(fds[connection], buffer, sizeof buffer);
+  ssize_t length = read_polling(fds[connection], buffer, sizeof buffer);
   if (length < 0) fail("read");
   if (length == 0) wrong("the connection ended early");
   check(spec, &positions[connection], buffer, (size_t)length);
@@ -137,12 +154,34 @@ static void transmit(long count) {
 }
 
 static void churn(long count) {
-  for (long done = 1; done < count; done++) close(connected());
-  // Connections are accepted in order, so the last one proves all of them.
-  int last = connected();
-  shutdown(last, SHUT_WR);
-  if (read(last, buffer, sizeof buffer) != 0) wrong("no end came");
-  close(last);
+  for (long done = 0; done < count; done++) {
+    int fd = connected();
+    write_all(fd, "*", 1);
+    if (!read_all(fd, buffer, 1) || buffer[0] != '*') wrong("the byte did not come back");
+    received++;
+    shutdown(fd, SHUT_WR);
+    if (read(fd, buffer, sizeof buffer) != 0) wrong("no end came");
+    close(fd);
+  }
+}
+
+static void datagrams(long count) {
+  send_datagrams(spec, fds[0], &next[0], (size_t)count, measuring ? 16 : 1);
+  received += (uint64_t)count * spec->size;
+}
+
+static void packets(long count) {
+  positions[0].every = measuring ? 16 : 1;
+  pipeline_messages(spec, fds[0], &positions[0], &next[0], (size_t)count);
+  received += (uint64_t)count * spec->size;
+}
+
+static void descriptors(long count) {
+  static int descriptor = -1;
+  if (descriptor < 0) descriptor = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) fail("/dev/null");
+  send_descriptors(spec, fds[0], &next[0], (size_t)count, measuring ? 16 : 1, descriptor);
+  received += (uint64_t)count * spec->size;
 }
 
 static double timed(void (*step)(long), long count) {
@@ -180,14 +219,25 @@ int ask(const struct spec *given) {
     const char *name;
     void (*step)(long);
     int connections;
-  } known[] = {{"ping", ping, 1},       {"ping-64", ping_many, CONNECTIONS}, {"pipeline", pipeline, 1},
-               {"receive", receive, 1}, {"send", transmit, 1},               {"churn", churn, 0}};
+    int (*open)(void);
+  } known[] = {
+      {"ping", ping, 1, connected},
+      {"ping-64", ping_many, CONNECTIONS, connected},
+      {"pipeline", pipeline, 1, connected},
+      {"receive", receive, 1, connected},
+      {"send", transmit, 1, connected},
+      {"churn", churn, 0, connected},
+      {"datagram", datagrams, 1, connected_datagram},
+      {"datagram-rtt", ping, 1, connected_datagram},
+      {"seqpacket", packets, 1, connected_packet},
+      {"descriptors", descriptors, 1, connected},
+  };
   spec = given;
   size_t i = 0;
   while (i < sizeof known / sizeof *known && strcmp(known[i].name, spec->workload) != 0) i++;
   if (i == sizeof known / sizeof *known) wrong("no such workload");
   for (int fd = 0; fd < known[i].connections; fd++) {
-    fds[fd] = connected();
+    fds[fd] = known[i].open();
     positions[fd].every = 1;
   }
 

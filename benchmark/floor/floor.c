@@ -1,16 +1,26 @@
 #include "floor.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 static FILE *channel;
 static int channel_fd;
+// Microseconds that a read polls for.
+static double patience;
+
+static double microseconds(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec * 1e6 + (double)time.tv_nsec / 1e3;
+}
 
 void fail(const char *what) {
   fprintf(stderr, "Error: %s: %s\n", what, strerror(errno));
@@ -31,6 +41,18 @@ void write_all(int fd, const void *data, size_t length) {
     next += written;
     length -= (size_t)written;
   }
+}
+
+ssize_t read_polling(int fd, void *data, size_t length) {
+  if (patience > 0) {
+    double end = microseconds() + patience;
+    do {
+      ssize_t received = recv(fd, data, length, MSG_DONTWAIT);
+      if (received >= 0 || (errno != EAGAIN && errno != EINTR)) return received;
+      sched_yield();
+    } while (microseconds() < end);
+  }
+  return read(fd, data, length);
 }
 
 int read_all(int fd, void *data, size_t length) {
@@ -85,6 +107,12 @@ static char *contents(const char *file, size_t length) {
 }
 
 int main(int argc, char **argv) {
+  static const char poll[] = "--poll=";
+  if (argc > 1 && strncmp(argv[1], poll, sizeof poll - 1) == 0) {
+    patience = atof(argv[1] + sizeof poll - 1);
+    argc--;
+    argv++;
+  }
   const char *number = getenv("NODE_CHANNEL_FD");
   if (argc != 10 || number == NULL) wrong("this is started by the benchmark");
   struct spec spec = {

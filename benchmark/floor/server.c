@@ -17,13 +17,8 @@ static char buffer[CHUNK];
 
 static void echo(int fd) {
   ssize_t length;
-  while ((length = read(fd, buffer, sizeof buffer)) > 0) write_all(fd, buffer, (size_t)length);
+  while ((length = read_polling(fd, buffer, sizeof buffer)) > 0) write_all(fd, buffer, (size_t)length);
   if (length < 0) fail("read");
-}
-
-static void farewell(int fd) {
-  while (read(fd, buffer, sizeof buffer) > 0) {
-  }
 }
 
 static void source(const struct spec *spec, int fd) {
@@ -92,21 +87,31 @@ static void *answer_orders(void *unused) {
   return NULL;
 }
 
-int serve(const struct spec *spec) {
-  int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+static int listening(const struct spec *spec, int type) {
+  int listener = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
   if (listener < 0 || bind(listener, (const struct sockaddr *)&spec->address, sizeof spec->address) < 0 ||
       listen(listener, spec->backlog) < 0)
     fail(spec->address.sun_path);
+  return listener;
+}
+
+int serve(const struct spec *spec) {
+  int is_datagram = strncmp(spec->workload, "datagram", strlen("datagram")) == 0;
+  int is_packet = strcmp(spec->workload, "seqpacket") == 0;
+  int listener = is_datagram ? bound_datagram(&spec->address)
+                             : listening(spec, is_packet ? SOCK_SEQPACKET : SOCK_STREAM);
   pthread_t thread;
   if (pthread_create(&thread, NULL, answer_orders, NULL) != 0) wrong("no thread could be made");
   tell("{\"type\":\"ready\"}\n");
+  if (is_datagram) serve_datagrams(spec, listener);
   if (strcmp(spec->workload, "ping-64") == 0) echo_many(listener);
   for (;;) {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     if (fd < 0) fail("accept");
-    if (strcmp(spec->workload, "churn") == 0) farewell(fd);
-    else if (strcmp(spec->workload, "receive") == 0) source(spec, fd);
+    if (strcmp(spec->workload, "receive") == 0) source(spec, fd);
     else if (strcmp(spec->workload, "send") == 0) sink(spec, fd);
+    else if (strcmp(spec->workload, "descriptors") == 0) serve_descriptors(spec, fd);
+    else if (is_packet) serve_packets(spec, fd);
     else echo(fd);
     close(fd);
   }

@@ -1,4 +1,4 @@
-// Load on the machines, and who bears it: `node examples/across-machines/client.js DIRECTORY/edge/edge.sock`
+// Sends requests without a pause, and reports which backend answers: `node examples/across-machines/client.js DIRECTORY/edge/edge.sock`
 import { randomUUID } from 'node:crypto'
 import { Agent, request } from 'node:http'
 import { text } from 'node:stream/consumers'
@@ -17,7 +17,7 @@ export class Load {
   constructor(path, concurrent) {
     this.#agent = Object.assign(new Agent({ keepAlive: true, maxSockets: concurrent }), {
       createConnection: (_options, callback) => {
-        connect(path).then(socket => callback(null, socket), callback)
+        void connect(path).then(socket => callback(null, socket), callback)
       },
     })
     this.#loops = Array.from({ length: concurrent }, () => this.#loop())

@@ -2,16 +2,15 @@
 //
 //   unshare --mount --net --pid --fork --kill-child --mount-proc node examples/across-machines/machines.js DIRECTORY
 //
-// Whoever is not root adds `--user --map-root-user`. It wants HAProxy and iproute2; with `nginx` as the
-// last argument, nginx stands before the backends, and HAProxy only at the edge. Ask DIRECTORY/edge/edge.sock, for example
-// with client.js, and type meanwhile:
+// Without root, add `--user --map-root-user`. It needs HAProxy and iproute2. With `nginx` as the last argument, nginx is in front of the
+// backends, and HAProxy only at the edge. Send requests to DIRECTORY/edge/edge.sock, for example with client.js, and type meanwhile:
 //
-//   kill b    SIGKILL: what was in flight on it is lost
-//   stop b    SIGTERM: it answers whom it has, and ends
+//   kill b    SIGKILL: its requests in flight are lost
+//   stop b    SIGTERM: it answers its clients, and ends
 //   start b   again
 //
-// The end of the input ends everything: this is the first process of its process namespace, so that the others go with it,
-// and so do the network namespaces, whose names are in a file system that nobody else sees.
+// The end of the input ends everything. This is the first process of its process namespace, so the kernel ends the others with it. The names
+// of the network namespaces are in a file system of this mount namespace alone, so they vanish, too.
 import { execFileSync, spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'

@@ -1,6 +1,8 @@
+/** The errors that node:net has, with its texts: a program that compares texts works over `udsock/net`, too. */
 import { constants } from 'node:os'
 import { getSystemErrorMap, getSystemErrorName } from 'node:util'
-import { INTERNAL, internalError, invalidValue } from '../errors.js'
+import { coded, internalError, invalidValue } from '../internal/errors.js'
+import { INTERNAL } from '../internal/native.js'
 
 const { EINVAL, ENAMETOOLONG } = constants.errno
 
@@ -8,12 +10,12 @@ function fail<Fields extends object>(message: string, fields: Fields): Error & F
   return Object.assign(new Error(message), fields)
 }
 
-/** Node reports a path that no address holds as EINVAL. */
+/** Returns an errno as Node reports it: a path that is too long for an address is EINVAL. */
 function asNode(errno: number): number {
   return errno === -ENAMETOOLONG ? -EINVAL : errno
 }
 
-/** `connect ENOENT /path`; without an address `read ECONNRESET`. */
+/** Returns `connect ENOENT /path`; without an address `read ECONNRESET`. */
 export function callFailed(number: number, syscall: string, address?: string): NodeJS.ErrnoException {
   if (number === INTERNAL) return internalError(syscall)
   const errno = asNode(number)
@@ -23,7 +25,7 @@ export function callFailed(number: number, syscall: string, address?: string): N
   return fail(`${syscall} ${code}${place}`, address === undefined ? fields : { ...fields, address })
 }
 
-/** `listen EADDRINUSE: address already in use /path`. Node gives a path the port -1, and a descriptor none. */
+/** Returns `listen EADDRINUSE: address already in use /path`. In Node the error has the port -1 for a path, and none for a descriptor. */
 export function listenFailed(number: number, address: string | null): NodeJS.ErrnoException {
   if (number === INTERNAL) return internalError('listen')
   const errno = asNode(number)
@@ -36,43 +38,49 @@ export function listenFailed(number: number, address: string | null): NodeJS.Err
 export function tcpRefused(): TypeError & { code: string } {
   return invalidValue(
     'options',
-    'udsock/net serves paths only; for a port and a host, and everything else of TCP, use node:net',
+    'udsock/net supports paths only; use node:net for a port, a host and everything else of TCP',
   )
 }
 
+export function badPort(name: string, port: number | string): RangeError & { code: string } {
+  const received = `type ${typeof port} (${typeof port === 'string' ? `'${port}'` : port})`
+  const message = `${name} should be >= 0 and < 65536. Received ${received}.`
+  return coded(new RangeError(message), 'ERR_SOCKET_BAD_PORT')
+}
+
 export function addressMissing(): TypeError & { code: string } {
-  return Object.assign(new TypeError('The "options.path" argument must be specified'), {
-    code: 'ERR_MISSING_ARGS',
-  })
+  return coded(new TypeError('The "options.path" argument must be specified'), 'ERR_MISSING_ARGS')
 }
 
 export function alreadyListening(): Error & { code: string } {
-  return fail('Listen method has been called more than once without closing.', {
-    code: 'ERR_SERVER_ALREADY_LISTEN',
-  })
+  return coded(
+    new Error('Listen method has been called more than once without closing.'),
+    'ERR_SERVER_ALREADY_LISTEN',
+  )
 }
 
 export function notRunning(): Error & { code: string } {
-  return fail('Server is not running.', { code: 'ERR_SERVER_NOT_RUNNING' })
+  return coded(new Error('Server is not running.'), 'ERR_SERVER_NOT_RUNNING')
 }
 
-/** A socket that was never connected. */
+/** The error of a socket that was never connected. */
 export function socketClosed(): Error & { code: string } {
-  return fail('Socket is closed', { code: 'ERR_SOCKET_CLOSED' })
+  return coded(new Error('Socket is closed'), 'ERR_SOCKET_CLOSED')
 }
 
 export function closedBeforeConnection(): Error & { code: string } {
-  return fail('Socket closed before the connection was established', {
-    code: 'ERR_SOCKET_CLOSED_BEFORE_CONNECTION',
-  })
+  return coded(
+    new Error('Socket closed before the connection was established'),
+    'ERR_SOCKET_CLOSED_BEFORE_CONNECTION',
+  )
 }
 
-/** A write after the peer's end, which ended this side too. */
+/** The error of a write after the peer's end, which has ended this side as well. */
 export function endedByPeer(): Error & { code: string } {
   return fail('This socket has been ended by the other party', { code: 'EPIPE' })
 }
 
-/** What only TCP can. */
+/** The error of an operation that only TCP supports. */
 export function invalidHandle(): TypeError & { code: string } {
-  return Object.assign(new TypeError('This handle type cannot be sent'), { code: 'ERR_INVALID_HANDLE_TYPE' })
+  return coded(new TypeError('This handle type cannot be sent'), 'ERR_INVALID_HANDLE_TYPE')
 }

@@ -1,3 +1,6 @@
+/**
+ * The exports of `udsock/net`: those of node:net, where sockets and servers are this package's, and the rest is Node's own.
+ */
 export {
   BlockList,
   getDefaultAutoSelectFamily,
@@ -10,11 +13,16 @@ export {
   SocketAddress,
 } from 'node:net'
 export { normalizeArguments as _normalizeArgs } from './arguments.js'
-export { createServer, Server, type ServerConstructor, type ServerEvents } from './server.js'
 export {
   connect,
   connect as createConnection,
+  createServer,
+  Server,
   Socket,
   Socket as Stream,
-  type SocketConstructor,
-} from './socket.js'
+} from './fallback.js'
+export { type ServerConstructor } from './server.js'
+export { type ServerEvents } from './server-emitter.js'
+export { type SocketConstructor } from './socket.js'
+/** The other types. Those above take precedence. */
+export type * from 'node:net'

@@ -1,83 +1,84 @@
-import { AsyncResource } from 'node:async_hooks'
-import { channel } from 'node:diagnostics_channel'
+/**
+ * `net.Server` on a path: accepts every connection and emits it. The acceptor is the one of `listen()`.
+ *
+ * - The server has an acceptor while it listens. It may listen again after `close()`, while earlier connections are open.
+ * - `_connections` counts all open connections, earlier ones included; 'close' comes when the server does not listen and there is none.
+ */
+import { accepted } from '../internal/diagnostics.js'
 import { EventEmitter } from 'node:events'
-import { chmodSync, statSync } from 'node:fs'
-import { type DropArgument, type ListenOptions, type ServerOpts } from 'node:net'
+import { type BlockList, type ListenOptions, type Server as NetServer, type ServerOpts } from 'node:net'
 import { constants } from 'node:os'
-import { promisify } from 'node:util'
-import { Connection, type KeptOptions } from '../connection.js'
-import { type Endpoint, type Engine, engine, Kind } from '../engine.js'
-import { invalidType, invalidValue } from '../errors.js'
-import { isShortage, stillPaused } from '../overload.js'
-import { mayListen, mayWiden } from '../permission.js'
-import { validateSignal } from '../validate.js'
+import { inspect, promisify } from 'node:util'
+import { Acceptor } from '../internal/acceptor.js'
+import { setOwn } from '../internal/assignable.js'
+import { type Engine, engine } from '../internal/engine.js'
+import { invalidType } from '../internal/errors.js'
+import { Handle } from '../internal/handle.js'
+import { type InspectContext, inspected } from '../internal/inspect.js'
+import { ListenHandle } from '../internal/listen-handle.js'
+import { Resource } from '../internal/resource.js'
+import { nextTick, setImmediate } from '../internal/scheduling.js'
+import { type InternalSocketOptions } from '../internal/socket-options.js'
+import { validateSignal } from '../internal/validation.js'
 import {
-  addressOf,
-  backlogOf,
   type Callback,
   defaultHighWaterMark,
-  isPathName,
   normalizeArguments,
   type Options,
   validateNumber,
 } from './arguments.js'
 import { callable } from './callable.js'
-import { alreadyListening, callFailed, listenFailed, notRunning, tcpRefused } from './errors.js'
-import { acceptedSocket, keptOptions, type Socket } from './socket.js'
+import { listenEnd, listenError, listenStart, serverSockets } from './channels.js'
+import { alreadyListening, callFailed, listenFailed, notRunning } from './errors.js'
+import { ServerHandle } from './handle.js'
+import { addMode, listenTarget } from './listen-call.js'
+import { ServerEmitter, type ServerEvents } from './server-emitter.js'
+import { acceptedSocket, type Socket } from './socket.js'
+import { internalOptions } from './socket-options.js'
+import { throwAtCaller } from './throwing-methods.js'
+import { blockListOf } from './unused-options.js'
 
-/** The arguments of a server's events. */
-export interface ServerEvents {
-  listening: []
-  connection: [socket: Socket]
-  drop: [data?: DropArgument]
-  error: [error: Error]
-  close: []
-}
-
-/** Accepts in a row before the event loop has its turn. */
-const acceptsPerTurn = 64
-const { EACCES, EAGAIN, EBADF, ENOENT } = constants.errno
-const serverSockets = channel('net.server.socket')
-const listenStart = channel('tracing:net.server.listen:asyncStart')
-const listenEnd = channel('tracing:net.server.listen:asyncEnd')
-const listenError = channel('tracing:net.server.listen:error')
+/** Connections that are handed over in one turn. */
+const connectionsPerTurn = 64
+const { EACCES, ENOENT } = constants.errno
 
 /**
- * Listens on a path, as `net.Server` does: accepts whoever comes. Source: class net.Server of Node's documentation.
+ * Listens on a path, as `net.Server` does, and accepts every connection. Source: class net.Server of Node's documentation.
  *
  * Emits 'listening', 'connection', 'drop', 'error' and 'close'. The file is removed on close, if it is still this server's,
- * and at the end of the process.
+ * and when the process exits.
  */
-class PathServer extends EventEmitter<ServerEvents> implements Endpoint, AsyncDisposable {
-  /** Of the accepted sockets: does the writable side stay open after the peer's end? Default false. */
+class PathServer extends ServerEmitter implements AsyncDisposable {
+  /** Whether an accepted socket's writable side stays open after the peer's end. Default false. */
   allowHalfOpen: boolean
-  /** Are the accepted sockets paused until `resume()`? Default false. */
+  /** Whether accepted sockets are paused until `resume()`. Default false. */
   pauseOnConnect: boolean
-  /** Means nothing on a path. */
+  /** Has no effect on a path. */
   noDelay: boolean
-  /** Means nothing on a path. */
+  /** Has no effect on a path. */
   keepAlive: boolean
-  /** Means nothing on a path. */
+  /** Has no effect on a path. */
   keepAliveInitialDelay: number
-  /** Bytes that each direction of the accepted sockets buffers. Default: as streams of Node. */
+  /** Bytes that each direction of an accepted socket buffers. Default: as streams of Node. */
   highWaterMark: number
-  /** Connections beyond so many are closed, with 'drop'. Default undefined: no limit. */
+  /** The most open connections; a connection beyond is closed, with 'drop'. Default undefined: no limit. */
   declare maxConnections: number | undefined
-  /** Means nothing on a path. */
+  /** Has no effect on a path. */
   declare dropMaxConnection: boolean | undefined
-  /** @internal Accepted and not closed yet, by the name that libraries know. */
+  /** Has no effect on a path. */
+  declare blockList: BlockList | undefined
+  /** @internal Count of open connections, by the name that libraries use. */
   _connections = 0
-  /** What `address()` says. */
+  /** The path that `address()` returns. */
   #path: string | null = null
-  #engine: Engine | undefined
-  #id: number | undefined
-  #resource: AsyncResource | undefined
-  #referenced = true
-  /** Accepts again, later. */
-  #unschedule: (() => void) | undefined
+  /** Undefined while it does not listen. */
+  #acceptor: Acceptor | undefined
+  #isReferenced = true
+  #serverHandle: ServerHandle | undefined
+  #lastKept: InternalSocketOptions | undefined
 
-  constructor(options?: ServerOpts | Callback | null, listener?: Callback) {
-    super()
+  constructor(options?: ServerOpts | Callback | null, listener?: Callback, existing?: unknown) {
+    super(existing)
     if (typeof options !== 'function' && typeof options !== 'object' && options !== undefined)
       throw invalidType('options', 'an object', options)
     const given: Options = typeof options === 'function' ? {} : { ...options }
@@ -85,6 +86,8 @@ class PathServer extends EventEmitter<ServerEvents> implements Endpoint, AsyncDi
     if (typeof onConnection === 'function') this.on('connection', onConnection)
     validateNumber('options.keepAliveInitialDelay', given['keepAliveInitialDelay'])
     validateNumber('options.highWaterMark', given['highWaterMark'])
+    const blockList = blockListOf(given)
+    if (blockList !== undefined) this.blockList = blockList
     const highWaterMark = (given['highWaterMark'] ?? -1) as number
     this.allowHalfOpen = (given['allowHalfOpen'] || false) as boolean
     this.pauseOnConnect = Boolean(given['pauseOnConnect'])
@@ -96,23 +99,39 @@ class PathServer extends EventEmitter<ServerEvents> implements Endpoint, AsyncDi
     this.highWaterMark = highWaterMark < 0 ? defaultHighWaterMark() : highWaterMark
   }
 
-  /* ---------------------------------------------------------------- listening */
+  // Listening.
 
-  /** Does it listen? */
+  /** Whether the server listens. */
   get listening(): boolean {
-    return this.#id !== undefined
+    return this.#acceptor !== undefined
   }
 
-  /** The path that it was told to listen on last; null: none. */
+  /** @internal An object while the server listens and null otherwise, by the name that programs test. */
+  get _handle(): ServerHandle | null {
+    if (!this.listening) return null
+    return (this.#serverHandle ??= new ServerHandle({
+      close: () => this.#stop(),
+      ref: () => this.ref(),
+      unref: () => this.unref(),
+      hasRef: () => this.#isReferenced && this.listening,
+    }))
+  }
+
+  /** @internal */
+  set _handle(value: unknown) {
+    setOwn(this, '_handle', value)
+  }
+
+  /** Returns the path of the last `listen()`; null if there was none. */
   address(): string | null {
     return this.#path
   }
 
   /**
    * Listens: `listen(path, backlog?, callback?)`, `listen({ path, backlog, signal, readableAll, writableAll }, callback?)`,
-   * or `listen({ fd }, callback?)` on a listening Unix-domain socket of this process. The backlog is 511 unless told
-   * otherwise. The file exists when `listen()` returns; 'listening' or 'error' (`code`, `errno`, `syscall` 'listen',
-   * `address`) follows, and `callback` is called on 'listening'.
+   * or `listen({ fd }, callback?)` on a listening Unix-domain socket of this process. The backlog is 511 by default.
+   * The file exists when `listen()` returns. 'listening' or 'error' (`code`, `errno`, `syscall` 'listen', `address`) follows, and
+   * `callback` is called on 'listening'.
    *
    * @throws ERR_SERVER_ALREADY_LISTEN; ERR_INVALID_ARG_VALUE, also for a port, which node:net takes; ERR_ACCESS_DENIED.
    */
@@ -125,113 +144,70 @@ class PathServer extends EventEmitter<ServerEvents> implements Endpoint, AsyncDi
     if (listenStart.hasSubscribers) listenStart.publish({ server: this, options })
     if (callback !== null) this.once('listening', callback)
     this.#obey(options['signal'])
-    const { fd, path } = options
-    if (typeof fd === 'number' && fd >= 0) {
-      this.#start(own => (Number.isInteger(fd) && fd < 2 ** 31 ? own.reactor.adopt(fd) : -EBADF), null)
-      return this
-    }
-    if (isTcp(options, args)) throw tcpRefused()
-    if (!isPathName(path) || path === '')
-      throw invalidValue('options', "it has neither a 'path', which is a string, nor an 'fd'")
-    this.#listenOn(path, backlogOf(options, args), options)
+    const target = listenTarget(options, args)
+    if (target.path !== null) this.#path = target.path
+    if (this.#start(target.listen, target.path)) addMode(target)
     return this
   }
 
-  #listenOn(path: string, backlog: number, { readableAll, writableAll }: Options): void {
-    const isAbstract = path.startsWith('\0')
-    if (isAbstract && (readableAll || writableAll))
-      throw invalidValue('options', 'an abstract name has no permissions for readableAll and writableAll')
-    this.#path = path
-    const address = addressOf(path)
-    const widening = (readableAll === true ? 0o444 : 0) | (writableAll === true ? 0o222 : 0)
-    const isListening = this.#start(own => {
-      mayListen(address, path)
-      if (widening !== 0) mayWiden(path)
-      return own.reactor.listenNow(address, backlog)
-    }, path)
-    // Node widens the file's mode when it is there, too.
-    if (isListening && widening !== 0) chmodSync(path, (statSync(path).mode & 0o777) | widening)
-  }
-
+  /** Returns whether it listens now; emits 'listening' or 'error' later. */
   #start(begin: (own: Engine) => number, path: string | null): boolean {
     const own = engine()
     const outcome = begin(own)
     if (outcome < 0) {
-      // Node's word for a missing directory.
+      // libuv reports a missing directory as EACCES.
       const error = listenFailed(outcome === -ENOENT ? -EACCES : outcome, path)
       if (listenError.hasSubscribers) listenError.publish({ server: this, error })
-      process.nextTick(() => this.emit('error', error))
+      nextTick(() => this.emit('error', error))
       return false
     }
-    this.#engine = own
-    this.#id = outcome
-    this.#resource = new AsyncResource('UnixListener')
-    own.attach(outcome, this)
-    if (this.#referenced) own.hold()
+    const handle = new ListenHandle(own, outcome, new Resource('UnixListener'))
+    this.#acceptor = new Acceptor(handle, {
+      perTurn: connectionsPerTurn,
+      serveNext: () => this.#serveNext(),
+      refuses: undefined,
+      onError: errno => void this.emit('error', callFailed(errno, 'accept')),
+      onExhaustion: () => {},
+    })
+    if (this.#isReferenced) this.#acceptor.ref()
     if (listenEnd.hasSubscribers) listenEnd.publish({ server: this })
-    process.nextTick(() => {
+    nextTick(() => {
       if (this.listening) this.emit('listening')
     })
     return true
   }
 
   #obey(signal: unknown): void {
-    validateSignal(signal)
+    validateSignal('options.signal', signal)
     if (signal === undefined) return
     const close = (): void => void this.close()
     if (signal.aborted) {
-      process.nextTick(close)
+      nextTick(close)
       return
     }
     signal.addEventListener('abort', close, { once: true })
     this.once('close', () => signal.removeEventListener('abort', close))
   }
 
-  /* ---------------------------------------------------------------- accepting */
+  // Accepting.
 
-  /** @internal */
-  onEvent(kind: number, value: number): void {
-    if (kind === Kind.error)
-      this.#resource?.runInAsyncScope(() => this.emit('error', callFailed(value, 'accept')))
-    else this.#accept()
-  }
-
-  readonly #accept = (): void => {
-    this.#unschedule?.()
-    this.#unschedule = undefined
-    this.#resource?.runInAsyncScope(this.#acceptMany, this)
-  }
-
-  #acceptMany(): void {
-    // Also if a listener throws: no edge tells of who waits already.
-    let hasMore = true
-    try {
-      for (let accepts = 0; hasMore && accepts < acceptsPerTurn; accepts++) hasMore = this.#acceptOne()
-    } finally {
-      if (hasMore) this.#acceptAfter(0)
-    }
-  }
-
-  /** May there be more? */
-  #acceptOne(): boolean {
-    if (this.#id === undefined || this.#engine === undefined) return false
-    const accepted = this.#engine.raw.accept(this.#id)
-    if (accepted === -EAGAIN) return false
-    if (accepted === stillPaused || isShortage(accepted)) {
-      this.#acceptAfter(this.#engine.reactor.pausedFor(this.#id))
-      return false
-    }
-    if (accepted < 0) {
-      this.emit('error', callFailed(accepted, 'accept'))
+  /** Takes a connection and emits 'connection'; returns whether there may be more. */
+  #serveNext(): boolean {
+    const acceptor = this.#acceptor
+    const id = acceptor?.take()
+    if (acceptor === undefined || id === undefined) return false
+    if (id < 0) {
+      this.emit('error', callFailed(id, 'accept'))
       return true
     }
-    // Node 20 takes 0 for no limit; later ones for none at all.
+    const { engine: own } = acceptor.handle
+    // Node 20 takes 0 for no limit; later versions for a limit of 0.
     if (typeof this.maxConnections === 'number' && this._connections >= this.maxConnections) {
+      own.close(id)
       this.emit('drop')
-      this.#engine.close(accepted)
       return true
     }
-    this.#hand(accepted, this.#engine)
+    this.#hand(id, own)
     return true
   }
 
@@ -239,22 +215,22 @@ class PathServer extends EventEmitter<ServerEvents> implements Endpoint, AsyncDi
     this._connections++
     const { allowHalfOpen, highWaterMark } = this
     const kept = this.#kept(allowHalfOpen, highWaterMark)
-    const resource = new AsyncResource('UnixSocket')
-    const paths = this.#path === null ? {} : { localPath: this.#path }
-    const connection = new Connection(own, id, kept, resource, paths, this.#onConnectionClosed)
-    const socket = acceptedSocket(connection, this.pauseOnConnect)
-    socket.server = socket._server = this as Server
-    this.emit('connection', socket)
+    const resource = new Resource('UnixSocket')
+    const handle = new Handle(own, id, kept, resource, {
+      localPath: this.#path ?? undefined,
+      onClosed: this.#onConnectionClosed,
+    })
+    const socket = accepted(acceptedSocket(handle, this.pauseOnConnect), this)
+    socket.server = socket._server = this as unknown as Server
+    this.emit('connection', socket as unknown as Socket)
     if (serverSockets.hasSubscribers) serverSockets.publish({ socket })
   }
 
-  #lastKept: KeptOptions | undefined
-
-  /** Accepted sockets share their options until these change. */
-  #kept(allowHalfOpen: boolean, highWaterMark: number): KeptOptions {
+  /** Returns the options of an accepted socket. Sockets share the object until the options change. */
+  #kept(allowHalfOpen: boolean, highWaterMark: number): InternalSocketOptions {
     const stream = this.#lastKept?.stream
     if (stream?.allowHalfOpen !== Boolean(allowHalfOpen) || stream.readableHighWaterMark !== highWaterMark)
-      this.#lastKept = keptOptions({
+      this.#lastKept = internalOptions({
         allowHalfOpen,
         readableHighWaterMark: highWaterMark,
         writableHighWaterMark: highWaterMark,
@@ -267,100 +243,106 @@ class PathServer extends EventEmitter<ServerEvents> implements Endpoint, AsyncDi
     this._emitCloseIfDrained()
   }
 
-  #acceptAfter(milliseconds: number): void {
-    if (this.#unschedule !== undefined || this.#id === undefined) return
-    if (milliseconds === 0) {
-      const immediate = setImmediate(this.#accept)
-      this.#unschedule = () => clearImmediate(immediate)
-    } else {
-      const timer = setTimeout(this.#accept, milliseconds).unref()
-      this.#unschedule = () => clearTimeout(timer)
-    }
-  }
-
-  /** Calls back with the number of connections that are open. */
+  /** Calls back with the count of open connections. */
   getConnections(callback: (error: Error | null, connections: number) => void): this {
-    process.nextTick(callback, null, this._connections)
+    nextTick(callback, null, this._connections)
     return this
   }
 
-  /* ---------------------------------------------------------------- closing */
+  // Closing.
 
   /**
-   * Stops listening, and removes the file, at once. 'close' follows when every connection has ended, and `callback` is called
-   * then; with ERR_SERVER_NOT_RUNNING if it did not listen.
+   * Stops listening and removes the file, at once. While another process keeps the directory locked, the file is removed later; it stays
+   * after 5 s, or if the process ends before.
+   *
+   * 'close' follows when every connection has ended, and `callback` is called then; with ERR_SERVER_NOT_RUNNING if the server did not listen.
    */
   close(callback?: (error?: Error) => void): this {
     if (typeof callback === 'function') {
       if (this.listening) this.once('close', callback)
       else this.once('close', () => callback(notRunning()))
     }
-    const id = this.#id
-    if (id !== undefined && this.#engine !== undefined) {
-      this.#id = undefined
-      this.#unschedule?.()
-      this.#unschedule = undefined
-      this.#engine.reactor.removeFileNow(id)
-      this.#engine.close(id)
-      if (this.#referenced) this.#engine.release()
-    }
+    this.#stop()
     this._emitCloseIfDrained()
     return this
+  }
+
+  #stop(): void {
+    const acceptor = this.#acceptor
+    if (acceptor === undefined) return
+    this.#acceptor = undefined
+    acceptor.closeNow()
+    // Node's handle closes in a turn of its own: a server that is closed in 'beforeExit' brings that event again.
+    setImmediate(() => {})
   }
 
   /** @internal */
   _emitCloseIfDrained(): void {
     if (this.listening || this._connections > 0) return
-    process.nextTick(() => this.emit('close'))
+    nextTick(() => this.emit('close'))
   }
 
-  /** Closes, and waits for the end of every connection. */
+  /** Shows the path, whether the server listens, and the count of connections. */
+  [inspect.custom](depth: number, options: InspectContext): unknown {
+    const fields = (): Record<string, unknown> => ({
+      path: this.#path?.replace(/^\0/, '@'),
+      state: this.listening ? 'listening' : 'closed',
+      connections: this._connections,
+    })
+    return inspected(this, fields, depth, options)
+  }
+
+  /** Closes the server and waits for the end of every connection. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.listening) await promisify(this.close).call(this)
   }
 
-  /** Of an async listener that failed: its socket is destroyed. Source: `captureRejections` of node:events. */
+  /** Destroys the socket whose async listener has failed. Source: `captureRejections` of node:events. */
   override [EventEmitter.captureRejectionSymbol](error: Error, event: unknown, ...args: unknown[]): void {
     if (event === 'connection') (args[0] as Socket).destroy(error)
     else this.emit('error', error)
   }
 
-  /** A server that listens keeps the process alive. The default. */
+  /** Keeps the process alive while the server listens. The default. */
   ref(): this {
-    if (!this.#referenced && this.listening) this.#engine?.hold()
-    this.#referenced = true
+    this.#isReferenced = true
+    this.#acceptor?.ref()
     return this
   }
 
+  /** Lets the process end though the server listens. */
   unref(): this {
-    if (this.#referenced && this.listening) this.#engine?.release()
-    this.#referenced = false
+    this.#isReferenced = false
+    this.#acceptor?.unref()
     return this
   }
 }
 
-/** Does Node listen on a port, given this? */
-function isTcp(options: Options, args: readonly unknown[]): boolean {
-  const { port } = options
-  if (args.length === 0 || typeof args[0] === 'function' || port === null) return true
-  return typeof port === 'number' || typeof port === 'string' || (port === undefined && 'port' in options)
+/** The class, which may be called without `new`. */
+export interface ServerConstructor {
+  new (listener?: (socket: Socket) => void): Server
+  new (options?: ServerOpts | null, listener?: (socket: Socket) => void): Server
+  (listener?: (socket: Socket) => void): Server
+  (options?: ServerOpts | null, listener?: (socket: Socket) => void): Server
+  readonly prototype: Server
 }
 
-/** Callable without `new`, too. */
-export interface ServerConstructor {
-  new (listener?: (socket: Socket) => void): PathServer
-  new (options?: ServerOpts | null, listener?: (socket: Socket) => void): PathServer
-  (listener?: (socket: Socket) => void): PathServer
-  (options?: ServerOpts | null, listener?: (socket: Socket) => void): PathServer
-  readonly prototype: PathServer
-}
+throwAtCaller(PathServer.prototype, 'listen')
 
 export const Server = callable(PathServer, 'Server') as unknown as ServerConstructor
-export type Server = PathServer
-
-/** A server; `listener` is called on 'connection'. */
-export function createServer(listener?: (socket: Socket) => void): Server
-export function createServer(options?: ServerOpts | null, listener?: (socket: Socket) => void): Server
-export function createServer(options?: unknown, listener?: unknown): Server {
-  return new PathServer(options as ServerOpts, listener as Callback)
+/** A server, which is assignable to one of node:net with any version of @types/node. */
+export interface Server extends NetServer {
+  on<E extends keyof ServerEvents>(event: E, listener: (...args: ServerEvents[E]) => void): this
+  on(event: string | symbol, listener: (...args: any[]) => void): this
+  once<E extends keyof ServerEvents>(event: E, listener: (...args: ServerEvents[E]) => void): this
+  once(event: string | symbol, listener: (...args: any[]) => void): this
+  addListener<E extends keyof ServerEvents>(event: E, listener: (...args: ServerEvents[E]) => void): this
+  addListener(event: string | symbol, listener: (...args: any[]) => void): this
+  prependListener<E extends keyof ServerEvents>(event: E, listener: (...args: ServerEvents[E]) => void): this
+  prependListener(event: string | symbol, listener: (...args: any[]) => void): this
+  prependOnceListener<E extends keyof ServerEvents>(
+    event: E,
+    listener: (...args: ServerEvents[E]) => void,
+  ): this
+  prependOnceListener(event: string | symbol, listener: (...args: any[]) => void): this
 }

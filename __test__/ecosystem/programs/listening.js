@@ -1,4 +1,4 @@
-// Serves a listener that it inherits, or in a worker of cluster one of its own, and tells its parent what happens to it.
+// Serves a listener that it inherits, or in a worker of cluster one of its own, and reports to its parent.
 import cluster from 'node:cluster'
 import { listen } from '../../../index.js'
 import { createServer } from '../../../net.js'

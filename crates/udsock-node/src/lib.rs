@@ -1,25 +1,32 @@
-//! The binding: one reactor per JavaScript environment, and the ways it is driven. No logic of its own.
+//! The binding: one reactor per JavaScript environment, and the ways in which it is driven. It converts arguments and outcomes,
+//! and decides nothing that a cargo test could check: that is in `udsock` and `udsock_reactor`.
 //!
-//! - [`reactor`]: what JavaScript sees, by napi's macros, and the environment's life cycle;
+//! - [`driver`]: the class that JavaScript sees, by napi's macros, and the environment's beginning and end;
 //! - `raw`: the functions that move bytes and connections, on Node-API itself;
-//! - `environment`: the state behind both, which outlives every function that can reach it;
-//! - `memory`: what of JavaScript's memory Rust touches, and when;
-//! - [`heap`]: what the C library does with memory that is freed;
-//! - `libuv` and `doorbell`: the two ways to learn that the reactor has something to say;
-//! - `control`: the runtime thread on which everything waits that has to wait;
-//! - `contain`: where panics end, wherever Rust is entered.
+//! - `arguments` and `outcome`: numbers from JavaScript, and numbers for it;
+//! - [`constants`]: numbers that Rust and TypeScript share;
+//! - `environment`: the state behind both kinds of functions, which outlives every function that can reach it;
+//! - `memory`: JavaScript memory that Rust reads and writes;
+//! - `mailbox`: how outcomes of the control plane get into the reactor;
+//! - `libuv`, `doorbell` and `ready`: the two wakers, and the call into JavaScript;
+//! - [`process`] and [`malloc`]: functions that need no reactor.
+//!
+//! What must always hold: no panic unwinds into Node-API, libuv or the runtime; and no Rust reference to the environment's state
+//! is alive while JavaScript runs.
 
-mod contain;
-mod control;
+mod arguments;
+pub mod constants;
 mod doorbell;
+pub mod driver;
 mod environment;
-mod fault;
-pub mod heap;
 mod libuv;
+mod mailbox;
+pub mod malloc;
 mod memory;
-mod oneshot;
-#[cfg(feature = "faults")]
-pub mod plan;
+mod outcome;
+pub mod process;
+mod processor;
 mod raw;
-pub mod reactor;
 mod ready;
+#[cfg(any(feature = "faults", feature = "panics"))]
+pub mod test_hooks;

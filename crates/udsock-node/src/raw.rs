@@ -1,94 +1,29 @@
-//! The functions that move bytes and connections, on Node-API itself: a macro export costs three to six times as much.
+//! The functions that move bytes and connections, on Node-API itself: a function of napi's macros costs three to six times as
+//! much.
 //!
-//! Each returns a number: a count or an id from 0 up, or a negative errno, of which `i32::MIN` is a panic. None calls into JavaScript while the
-//! environment's state is borrowed. Each function object owns a count of its environment, so that none outlives it.
+//! Each returns a number: a count or an id from 0 up, a negative errno, or INTERNAL after a panic. None calls into JavaScript
+//! while the environment's state is borrowed. Each function object owns a count of its environment, so that none outlives it.
 
-use crate::contain::contain;
+mod call;
+
+use crate::arguments::{descriptor_of, rights_of, socket_type_of};
+use crate::constants::{MOST_CHUNKS, MOST_RECORDS};
 use crate::environment::{Environment, Open, Waker};
-use crate::memory::buffer;
+use crate::outcome::{self, errno_of};
+use crate::processor;
+use call::{Work, define, run};
 use napi::sys;
-use std::ffi::{CStr, c_void};
-use std::io::IoSlice;
+use std::os::fd::{BorrowedFd, RawFd};
 use std::ptr;
 use std::rc::Rc;
 use std::time::Duration;
-use udsock::PeerCredentials;
-use udsock_reactor::{Destination, Errno, Id, Shutdown, negative, panics};
+use udsock::panics;
+use udsock::transfer::MOST_DESCRIPTORS;
+use udsock::{ConnectOptions, PeerCredentials};
+use udsock_reactor::{Destination, Errno, Id, LARGEST_WHOLE, RawSlice, Role, Shutdown};
 
-/// Slices that one send takes; Linux refuses more than 1,024.
-const MOST_SLICES: usize = 256;
-/// Added to the number of events when there is, or may be, more.
-const MORE: i64 = 1 << 30;
-
-/// The arguments of one call.
-struct Call<const N: usize> {
-    env: sys::napi_env,
-    arguments: [sys::napi_value; N],
-}
-
-impl<const N: usize> Call<N> {
-    fn value(&self, index: usize) -> sys::napi_value {
-        self.arguments.get(index).copied().unwrap_or(ptr::null_mut())
-    }
-
-    fn number(&self, index: usize) -> f64 {
-        let mut number = 0.0;
-        // SAFETY: the argument is live during the call; what is no number leaves 0.
-        unsafe { sys::napi_get_value_double(self.env, self.value(index), &mut number) };
-        number
-    }
-
-    fn id(&self) -> Id {
-        Id::from_bits(self.number(0) as u64)
-    }
-
-    /// The bytes of a `Uint8Array` argument from `start` up to `end`, looked up now.
-    ///
-    /// # Errors
-    ///
-    /// EFAULT when the memory no longer reaches that far: it was detached or shrunk.
-    ///
-    /// # Safety
-    ///
-    /// The slice must not be used after anything that can run JavaScript.
-    unsafe fn bytes<'a>(&self, value: sys::napi_value, start: usize, end: usize) -> Result<&'a [u8], Errno> {
-        // SAFETY: the engine passes `Uint8Array`s alone.
-        let (data, length) = unsafe { buffer(self.env, value) };
-        if start > end || end > length || data.is_null() {
-            return Err(Errno::FAULT);
-        }
-        // SAFETY: within the memory that was looked up in this call. Only the kernel reads it: if it is shared with another
-        // thread's JavaScript, what is sent is what that thread makes of it.
-        Ok(unsafe { std::slice::from_raw_parts(data.add(start), end - start) })
-    }
-}
-
-type Work<const N: usize> = fn(&Call<N>, &mut Open) -> Result<i64, Errno>;
-
-/// What every raw function does around its work.
-///
-/// # Safety
-///
-/// Called by Node-API, for a function that [`define`] made.
-unsafe fn run<const N: usize>(
-    env: sys::napi_env,
-    info: sys::napi_callback_info,
-    work: Work<N>,
-) -> sys::napi_value {
-    let mut call = Call { env, arguments: [ptr::null_mut(); N] };
-    let (mut count, mut data) = (N, ptr::null_mut());
-    // SAFETY: `define` gave the function a count of its environment, which its finalizer takes back.
-    let environment = unsafe {
-        sys::napi_get_cb_info(env, info, &mut count, call.arguments.as_mut_ptr(), ptr::null_mut(), &mut data);
-        &*data.cast::<Environment>()
-    };
-    let worked = environment.with(|open| work(&call, open));
-    let result = worked.unwrap_or_else(|errno| i64::from(negative(errno)));
-    let mut value = ptr::null_mut();
-    // SAFETY: the environment is in a call.
-    unsafe { sys::napi_create_int64(env, result, &mut value) };
-    value
-}
+/// Bytes that `takeDescriptors` writes for each descriptor.
+const DESCRIPTOR_SIZE: usize = size_of::<[f64; 2]>();
 
 macro_rules! raw {
     ($($name:ident as $export:literal ($count:literal) = |$call:ident, $open:pat_param| $work:expr;)*) => {
@@ -101,7 +36,7 @@ macro_rules! raw {
             unsafe { run(env, info, work) }
         })*
 
-        /// An object of all raw functions.
+        /// Makes an object of all raw functions.
         ///
         /// # Safety
         ///
@@ -119,122 +54,165 @@ macro_rules! raw {
 }
 
 raw! {
-    // poll(microseconds): events, MORE added when the engine has to poll again before it sleeps. Asks for so long while
-    // there are none; with 0 once.
+    // poll(microseconds): the number of events, plus MORE when another poll is due before the engine sleeps. Polls for so long
+    // while there is no event; with 0 once.
     poll as c"poll" (1) = |call, Open { reactor, memory, .. }| {
-        // SAFETY: the engine's own memory, of these lengths, which no other borrow of Rust reaches.
-        let (ring, scratch) = unsafe {
-            (
-                std::slice::from_raw_parts_mut(memory.ring, memory.places),
-                std::slice::from_raw_parts_mut(memory.scratch, memory.scratch_length),
-            )
-        };
-        let patience = Duration::from_micros(call.number(0) as u64);
-        let polled = reactor.poll_for(ring, scratch, patience)?;
-        Ok(polled.events as i64 + if polled.more { MORE } else { 0 })
+        let limit = Duration::from_micros(call.whole(0, LARGEST_WHOLE)?);
+        reactor.poll_for(memory.for_poll(), limit).map(outcome::polled)
     };
-    // arm(): everything was seen; only the doorbell needs to know.
+    // pollRest(): the same for what the last poll left. The kernel is not asked for new events.
+    poll_rest as c"pollRest" (0) = |_call, Open { reactor, memory, .. }| {
+        reactor.poll_rest(memory.for_poll()).map(outcome::polled)
+    };
+    // arm(): has the doorbell ring for the next event. libuv needs no arming.
     arm as c"arm" (0) = |_call, Open { waker, .. }| {
         if let Waker::Doorbell(doorbell) = waker {
             doorbell.arm()?;
         }
         Ok(0)
     };
-    // readStart(id, own): 1 when something waits already. With `own` not 0, every read goes into memory of the reader's.
+    // keepAlive(on): whether the reactor keeps the process alive.
+    keep_alive as c"keepAlive" (1) = |call, Open { waker, .. }| {
+        let on = call.whole(0, 1)? == 1;
+        match waker {
+            Waker::Libuv(handle) => handle.keep_alive(on),
+            Waker::Doorbell(doorbell) => doorbell.keep_alive(on),
+        }
+        Ok(0)
+    };
+    // callWhenClosing(): 0 where the event loop has no closing phase. Otherwise `closing` is called once in it: after the immediates that are
+    // due, and before the loop waits. Calls that were asked for last come first.
+    call_when_closing as c"callWhenClosing" (0) = |_call, Open { waker, .. }| {
+        let Waker::Libuv(handle) = waker else { return Ok(0) };
+        handle.call_when_closing();
+        Ok(1)
+    };
+    // connect(address, discard, type): the connection's id, if it can be made at once; -EAGAIN: the listener's backlog is full, or earlier
+    // callers wait for it. `discard` and `type` as for the driver's `connect`.
+    try_connect as c"connect" (3) = |call, Open { reactor, .. }| {
+        let address = call.address(0)?.ok_or(Errno::INVAL)?;
+        let (discard, socket_type) = (call.whole(1, 1)? == 1, socket_type_of(Some(call.whole(2, LARGEST_WHOLE)? as f64))?);
+        let options = ConnectOptions::new().refuse_rights(!discard).socket_type(socket_type);
+        let fd = udsock::try_connect_with(&address, options).map_err(errno_of)?;
+        reactor.add(fd, Role::Connection(socket_type, rights_of(discard))).map(|id| id.bits() as i64)
+    };
+    // readStart(id, own): 1 when something waits already. With 1 for `own`, every read goes into memory of the reader's.
     read_start as c"readStart" (2) = |call, Open { reactor, .. }| {
-        let into = if call.number(1) == 0.0 { Destination::Scratch } else { Destination::Own };
-        reactor.read_start(call.id(), into).map(i64::from)
+        let into = if call.whole(1, 1)? == 0 { Destination::Scratch } else { Destination::Own };
+        reactor.read_start(call.id()?, into).map(i64::from)
     };
-    read_stop as c"readStop" (1) = |call, Open { reactor, .. }| reactor.read_stop(call.id()).map(|()| 0);
-    // read(id, memory): bytes.
+    // readStop(id): 1 when a poll is due for which nothing wakes the engine.
+    read_stop as c"readStop" (1) = |call, Open { reactor, .. }| reactor.read_stop(call.id()?).map(i64::from);
+    // read(id, memory): bytes; 0 at the end.
     read as c"read" (2) = |call, Open { reactor, .. }| {
-        // SAFETY: memory of this thread's JavaScript, looked up now and shared with no other thread, which the engine sees to;
-        // nothing up to the read can run JavaScript.
-        let memory = unsafe {
-            let (data, length) = buffer(call.env, call.value(1));
-            if data.is_null() {
-                return Err(Errno::FAULT);
-            }
-            std::slice::from_raw_parts_mut(data, length)
-        };
-        reactor.read(call.id(), memory).map(|length| length as i64)
+        let memory = call.memory(1)?;
+        // SAFETY: looked up in this call.
+        unsafe { reactor.read_raw(call.id()?, memory) }.map(outcome::received)
     };
+    // hasInput(id): 1 when a read would find bytes, an end or an error.
+    has_input as c"hasInput" (1) = |call, Open { reactor, .. }| reactor.has_input(call.id()?).map(i64::from);
     // write(id, chunk, start, end): bytes that the kernel took.
     write as c"write" (4) = |call, Open { reactor, .. }| {
         // SAFETY: nothing between here and the write can run JavaScript.
-        let bytes = unsafe { call.bytes(call.value(1), call.number(2) as usize, call.number(3) as usize)? };
-        reactor.write(call.id(), &[IoSlice::new(bytes)]).map(|sent| sent as i64)
+        let bytes = unsafe { call.bytes(1, call.length(2)?, call.length(3)?) }?;
+        // SAFETY: looked up in this call.
+        unsafe { reactor.write_raw(call.id()?, &[bytes]) }.map(outcome::sent)
     };
-    // writev(id, chunks, lengths, count, skip): the first `skip` bytes were sent before. A chunk whose length is not what it
-    // was when it was written has been detached or shrunk: EFAULT.
+    // writev(id, chunks, lengths, count, skip): bytes that the kernel took. The first `skip` bytes were sent before.
     writev as c"writev" (5) = |call, Open { reactor, .. }| {
-        let count = (call.number(3) as usize).min(MOST_SLICES);
-        let mut skip = call.number(4) as usize;
-        let mut slices = [IoSlice::new(&[]); MOST_SLICES];
-        for (index, slice) in (0_u32..).zip(slices.iter_mut().take(count)) {
-            let (mut chunk, mut length, mut expected) = (ptr::null_mut(), ptr::null_mut(), 0.0);
-            // SAFETY: both are plain arrays of the engine, in whose elements no user code can hide.
-            let bytes = unsafe {
-                sys::napi_get_element(call.env, call.value(1), index, &mut chunk);
-                sys::napi_get_element(call.env, call.value(2), index, &mut length);
-                sys::napi_get_value_double(call.env, length, &mut expected);
-                call.bytes(chunk, skip, expected as usize)?
-            };
-            *slice = IoSlice::new(bytes);
+        let count = call.length(3)?.min(MOST_CHUNKS as usize);
+        let mut skip = call.length(4)?;
+        let mut slices = [RawSlice::EMPTY; MOST_CHUNKS as usize];
+        for (position, slice) in (0_u32..).zip(slices.iter_mut().take(count)) {
+            // SAFETY: nothing between here and the write can run JavaScript.
+            *slice = unsafe { call.chunk([1, 2], position, skip) }?;
             skip = 0;
         }
         let slices = slices.get(..count).unwrap_or_default();
-        reactor.write(call.id(), slices).map(|sent| sent as i64)
+        // SAFETY: looked up in this call.
+        unsafe { reactor.write_raw(call.id()?, slices) }.map(outcome::sent)
     };
-    // accept(id): the new connection's id; -ECONNREFUSED when it was one that the listener does not allow, -EBUSY during the
-    // pause after a shortage.
-    accept as c"accept" (1) = |call, Open { reactor, .. }| reactor.accept(call.id()).map(|id| id.bits() as i64);
-    // peer(id): uid, gid and pid (0: not known) in the answer.
+    // writeWith(id, chunk, start, end, descriptors, count): the same as `write`, with held descriptors, which are released with the
+    // first byte that the kernel takes.
+    write_with as c"writeWith" (6) = |call, Open { reactor, .. }| {
+        let descriptors = call.list([4, 5], MOST_DESCRIPTORS, Id::from_number)?;
+        // SAFETY: nothing between here and the write can run JavaScript.
+        let bytes = unsafe { call.bytes(1, call.length(2)?, call.length(3)?) }?;
+        // SAFETY: looked up in this call.
+        unsafe { reactor.write_with_raw(call.id()?, &[bytes], &descriptors) }.map(outcome::sent)
+    };
+    // writeLent(id, chunk, start, end, numbers, count): the same as `write`, with open descriptors of these numbers, which stay open.
+    write_lent as c"writeLent" (6) = |call, Open { reactor, .. }| {
+        let numbers = call.list([4, 5], MOST_DESCRIPTORS, descriptor_of)?;
+        // SAFETY: borrowed for this system call alone; a number that is no open descriptor is EBADF.
+        let lend = |&number: &RawFd| unsafe { BorrowedFd::borrow_raw(number) };
+        let descriptors: Vec<BorrowedFd<'_>> = numbers.iter().map(lend).collect();
+        // SAFETY: nothing between here and the write can run JavaScript.
+        let bytes = unsafe { call.bytes(1, call.length(2)?, call.length(3)?) }?;
+        // SAFETY: looked up in this call.
+        unsafe { reactor.write_lent_raw(call.id()?, &[bytes], &descriptors) }.map(outcome::sent)
+    };
+    // closeDescriptor(id): closes a held descriptor, on another thread.
+    close_descriptor as c"closeDescriptor" (1) =
+        |call, Open { reactor, .. }| reactor.descriptors().close(call.id()?).map(|()| 0);
+    // takeDescriptors(id, memory): how many descriptors came with the oldest read that brought some, or one of the DESCRIPTORS numbers;
+    // 0 when there are none. Writes two doubles for each, its id and its number.
+    take_descriptors as c"takeDescriptors" (2) = |call, Open { reactor, .. }| {
+        let memory = call.memory(1)?;
+        if memory.len() < MOST_DESCRIPTORS * DESCRIPTOR_SIZE {
+            return Err(Errno::INVAL);
+        }
+        let mut index = 0;
+        let taken = reactor.take_descriptors(call.id()?, |id, number| {
+            let place = memory.cast::<u8>().wrapping_add(index * DESCRIPTOR_SIZE).cast::<[f64; 2]>();
+            // SAFETY: looked up in this call, and no message has more than MOST_DESCRIPTORS.
+            unsafe { place.write_unaligned([id.bits() as f64, f64::from(number)]) };
+            index += 1;
+        });
+        taken.map(outcome::taken_descriptors)
+    };
+    // sendRecords(id, memory, bounds, first, count, to): records that the kernel took. `bounds` has two 32-bit integers for each record, where
+    // it begins and ends in `memory`; `first` and `count` count records. `to`: the address of their receiver, or undefined.
+    send_records as c"sendRecords" (6) = |call, Open { reactor, .. }| {
+        let (first, count) = (call.length(3)?, call.length(4)?.min(MOST_RECORDS as usize));
+        let mut records = [RawSlice::EMPTY; MOST_RECORDS as usize];
+        let records = records.get_mut(..count).unwrap_or_default();
+        // SAFETY: nothing between here and the send can run JavaScript.
+        unsafe { call.records([1, 2], first, records) }?;
+        let to = call.address(5)?;
+        // SAFETY: looked up in this call.
+        unsafe { reactor.send_records_raw(call.id()?, records, to.as_ref()) }.map(outcome::sent_records)
+    };
+    // sendRecordWith(id, record, start, end, descriptors, count, to): 1 when the kernel took the record, with held descriptors, which are
+    // released then. `to` as for `sendRecords`.
+    send_record_with as c"sendRecordWith" (7) = |call, Open { reactor, .. }| {
+        let descriptors = call.list([4, 5], MOST_DESCRIPTORS, Id::from_number)?;
+        let to = call.address(6)?;
+        // SAFETY: nothing between here and the send can run JavaScript.
+        let record = unsafe { call.bytes(1, call.length(2)?, call.length(3)?) }?;
+        // SAFETY: looked up in this call.
+        unsafe { reactor.send_record_with_raw(call.id()?, record, &descriptors, to.as_ref()) }
+            .map(outcome::sent_records)
+    };
+    // accept(id): the new connection's id, or one of the ACCEPT numbers.
+    accept as c"accept" (1) = |call, Open { reactor, .. }| reactor.accept(call.id()?).map(outcome::accepted);
+    // peer(id): writes uid, gid and pid (0: not known) to the answer.
     peer as c"peer" (1) = |call, Open { reactor, memory, .. }| {
-        let peer = PeerCredentials::of(reactor.fd(call.id())?).map_err(|error| {
-            Errno::from_io_error(&error).unwrap_or(Errno::IO)
-        })?;
-        // SAFETY: the engine's own memory, aligned for an event.
-        unsafe { *memory.answer = [peer.uid as i32, peer.gid as i32, peer.pid.unwrap_or(0) as i32, 0] };
+        let peer = PeerCredentials::of(reactor.fd(call.id()?)?).map_err(errno_of)?;
+        memory.answer([peer.uid as i32, peer.gid as i32, peer.pid.unwrap_or(0) as i32, 0]);
         Ok(0)
     };
     // shutdown(id, how): 0 the read side, 1 the write side.
     shutdown as c"shutdown" (2) = |call, Open { reactor, .. }| {
-        let how = if call.number(1) == 0.0 { Shutdown::Read } else { Shutdown::Write };
-        reactor.shutdown(call.id(), how).map(|()| 0)
+        let how = if call.whole(1, 1)? == 0 { Shutdown::Read } else { Shutdown::Write };
+        reactor.shutdown(call.id()?, how).map(|()| 0)
     };
-    // close(id): 1 when listeners that waited for a descriptor want a poll now.
-    close as c"close" (1) = |call, Open { reactor, .. }| Ok(i64::from(reactor.close(call.id())));
-}
-
-/// Adds a function to `object` that owns `environment`.
-///
-/// # Safety
-///
-/// On the thread of `env`, which must be open; `function` must take its data for an [`Environment`].
-unsafe fn define(
-    env: sys::napi_env,
-    object: sys::napi_value,
-    name: &CStr,
-    function: unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value,
-    environment: Rc<Environment>,
-) {
-    let data = Rc::into_raw(environment).cast_mut().cast::<c_void>();
-    let mut value = ptr::null_mut();
-    // SAFETY: by this function's contract. The finalizer runs once, after the last call; if it cannot be set, the count
-    // is never given back, which is a leak and no fault.
-    unsafe {
-        let length = name.to_bytes().len() as isize;
-        sys::napi_create_function(env, name.as_ptr(), length, Some(function), data, &mut value);
-        sys::napi_add_finalizer(env, value, data, Some(release), ptr::null_mut(), ptr::null_mut());
-        sys::napi_set_named_property(env, object, name.as_ptr(), value);
-    }
-}
-
-unsafe extern "C" fn release(_env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
-    let _ = contain(|| {
-        panics::reach("release");
-        // SAFETY: the count that `define` gave to the function.
-        drop(unsafe { Rc::from_raw(data.cast::<Environment>()) });
-    });
+    // close(id): -EBADF when it names no open socket; 1 when a poll is due, for listeners that waited for a descriptor.
+    close as c"close" (1) = |call, Open { reactor, .. }| reactor.close(call.id()?).map(i64::from);
+    // threadTime(): nanoseconds of processor time that this thread has used.
+    thread_time as c"threadTime" (0) = |_call, _| Ok(processor::thread_time());
+    // processors(): how many this process may use.
+    processors as c"processors" (0) = |_call, _| Ok(processor::processors());
+    // crowd(): by how many threads the machine has more to run than processors.
+    crowd as c"crowd" (0) = |_call, _| Ok(processor::crowd());
 }

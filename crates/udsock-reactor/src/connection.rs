@@ -1,209 +1,165 @@
-//! One connected descriptor of a reactor: what is known of its readiness, and what follows from that.
+//! The part that streams and sockets of records share: the descriptor and its readiness.
 
-use crate::event::{Ring, negative};
-use crate::stream::{self, Received};
-use crate::{Destination, EventKind};
-use crate::{fault, panics};
+use crate::error::errno;
+use crate::fault;
+use crate::input::Input;
 use rustix::io::Errno;
-use rustix::net::Shutdown;
-use std::io::IoSlice;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
+use udsock::transfer::{self, Shutdown};
 
-/// Bytes that one read into the scratch memory asks for.
-pub(crate) const READ_SIZE: usize = 64 << 10;
-/// Less scratch memory than this is not worth a read: the turn goes on with an empty one.
-pub(crate) const SMALLEST_READ: usize = 16 << 10;
-/// Reads in a row before the next connection has its turn.
-const READS_PER_TURN: usize = 4;
-/// A write that leaves that much behind is bulk.
-const BULK_REST: usize = 16 << 10;
-/// Bulk writes that met a full buffer, before the buffer is raised: an idle or slow peer takes long to get there.
-const STALLS: u8 = 8;
-/// What it is raised to: from there on, more brings nothing; see receive and send.
-const BULK_SEND_BUFFER: usize = 1 << 20;
+/// The least that a receive counts for while a socket is drained: a message may have one byte and many descriptors.
+const SMALLEST_DRAIN: usize = 4 << 10;
 
-/// Unread input that a close takes out of the kernel at most, 16 MiB: four times the largest buffer that Linux grants by default.
-const DRAIN_LIMIT: usize = 16 << 20;
+/// Whether the peer's hang-up was seen and reported.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum HangUp {
+    Unseen,
+    Seen,
+    /// A `HangUp` event was written.
+    Reported,
+}
+
+/// The input that [`Connection::drain`] left in the kernel.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Drained {
+    /// Nothing that matters to this process.
+    Empty,
+    /// Perhaps descriptors, whose last close may block.
+    Rights,
+}
 
 pub(crate) struct Connection {
     pub(crate) fd: OwnedFd,
-    /// Somebody wants bytes.
-    pub(crate) reading: bool,
-    /// The kernel may have some: set by an edge, cleared by finding nothing.
-    pub(crate) readable: bool,
-    /// It stands in the reactor's queue of readable connections.
-    pub(crate) queued: bool,
-    /// The last read was as large as one may be, or the reader wants it so: the next goes into memory of its own.
-    pub(crate) bulk: bool,
-    pub(crate) destination: Destination,
-    /// Writable is registered with the poll.
+    /// Whether the owner wants what arrives.
+    pub(crate) is_reading: bool,
+    /// Whether the kernel may have input: set by an edge, cleared by finding nothing.
+    pub(crate) is_readable: bool,
+    /// Whether it is in the reactor's queue of readable sockets.
+    pub(crate) is_queued: bool,
+    /// Whether writable is registered with the poll object.
     pub(crate) watches_write: bool,
-    /// A write waits for the kernel.
+    /// Whether a write waits for the kernel.
     pub(crate) wants_write: bool,
-    /// Bulk writes that met a full buffer, up to `STALLS`.
-    stalls: u8,
-    /// The peer hung up, or sends out of band. Data and that share an edge, so from here on only an empty read means drained.
-    unsteady: bool,
-    /// The end of the stream, or an error, was read.
-    ended: bool,
-    /// The kernel refuses descriptors that the peer sends along.
-    refuses_rights: bool,
-    /// It was read empty since it refuses them: none are under way.
-    emptied: bool,
+    /// Whether the peer hung up or sends out of band. Data and that share an edge, so that only an empty read means
+    /// drained.
+    pub(crate) is_unsteady: bool,
+    /// Whether the end of the input or an error was read.
+    pub(crate) is_ended: bool,
+    hang_up: HangUp,
+    pub(crate) input: Input,
+    /// Whether other processes may have the socket, too.
+    pub(crate) is_inherited: bool,
 }
 
 impl Connection {
-    pub(crate) fn new(fd: OwnedFd, refuses_rights: bool) -> Self {
+    pub(crate) fn new(fd: OwnedFd, input: Input, is_inherited: bool) -> Self {
         Connection {
             fd,
-            reading: false,
-            readable: false,
-            queued: false,
-            bulk: false,
-            destination: Destination::Scratch,
+            is_reading: false,
+            is_readable: false,
+            is_queued: false,
             watches_write: false,
             wants_write: false,
-            stalls: 0,
-            unsteady: false,
-            ended: false,
-            refuses_rights,
-            emptied: false,
+            is_unsteady: false,
+            is_ended: false,
+            hang_up: HangUp::Unseen,
+            input,
+            is_inherited,
         }
     }
 
-    pub(crate) fn start_reading(&mut self, into: Destination) {
-        self.reading = true;
-        self.destination = into;
-        self.bulk |= into == Destination::Own;
+    /// Records an edge: there is something to read.
+    pub(crate) fn mark_readable(&mut self, is_unsteady: bool) {
+        self.is_readable = true;
+        self.is_unsteady |= is_unsteady;
     }
 
-    /// An edge says that there is something to read.
-    pub(crate) fn mark_readable(&mut self, unsteady: bool) {
-        self.readable = true;
-        self.unsteady |= unsteady;
+    /// Records that the peer has ended its side.
+    pub(crate) fn mark_hung_up(&mut self) {
+        if self.hang_up == HangUp::Unseen {
+            self.hang_up = HangUp::Seen;
+        }
     }
 
-    /// It is not to be read again.
+    /// Whether a `HangUp` event is due: no read will find the end, and none of the peer's bytes are left. Records may be left, which have none.
+    pub(crate) fn owes_hang_up(&self) -> bool {
+        self.hang_up == HangUp::Seen
+            && !self.is_reading
+            && !self.is_ended
+            && transfer::unread_bytes(&self.fd).is_ok_and(|bytes| bytes == 0)
+    }
+
+    pub(crate) fn mark_hang_up_reported(&mut self) {
+        self.hang_up = HangUp::Reported;
+    }
+
+    /// Stops reading the connection for good.
     pub(crate) fn give_up(&mut self) {
-        self.ended = true;
-        self.queued = false;
+        self.is_ended = true;
+        self.is_queued = false;
     }
 
-    /// Would a read make sense now?
+    /// Records a read that found nothing.
+    pub(crate) fn note_empty(&mut self) {
+        self.is_readable = fault::owes_readiness();
+        if !self.is_readable {
+            self.input.note_empty();
+        }
+    }
+
+    /// Whether a read would make sense now.
     pub(crate) fn is_ready(&self) -> bool {
-        self.reading && self.readable && !self.ended
+        self.is_reading && self.is_readable && !self.is_ended
     }
 
-    /// Reads into what is left of the scratch memory, for as long as it is this connection's turn; false when ring or memory
-    /// are full.
-    pub(crate) fn read_in_turn(
+    pub(crate) fn shutdown(&self, how: Shutdown) -> Result<(), Errno> {
+        transfer::shutdown(&self.fd, how).map_err(errno)
+    }
+
+    /// Takes unread input out of the kernel, so that the peer reads an end after this close and not ECONNRESET, and so
+    /// that this thread does not close descriptors in it. `take` receives once and returns how many bytes, or `None` when
+    /// nothing is left. Takes what it reads from `budget`, and stops when that is spent.
+    pub(crate) fn drain(
         &mut self,
-        slot: u32,
-        ring: &mut Ring<'_>,
-        scratch: &mut [u8],
-        used: &mut usize,
-    ) -> bool {
-        for _ in 0..READS_PER_TURN {
-            if ring.is_full() {
-                return false;
-            }
-            if !self.is_ready() || self.bulk {
-                return true;
-            }
-            let room = scratch.get_mut(*used..).unwrap_or_default();
-            if room.len() < SMALLEST_READ {
-                return false;
-            }
-            let end = room.len().min(READ_SIZE);
-            let memory = room.get_mut(..end).unwrap_or_default();
-            panics::reach("connection");
-            match self.read(memory) {
-                Ok(0) => ring.push(slot, EventKind::End, 0, 0),
-                Ok(length) => {
-                    self.bulk = length == READ_SIZE;
-                    ring.push(slot, EventKind::Data, length as i32, *used as u32);
-                    // Rounded up, so that each chunk begins aligned.
-                    *used += length.next_multiple_of(8);
-                }
-                Err(Errno::AGAIN) => {}
-                Err(errno) => ring.push(slot, EventKind::Error, negative(errno), 0),
-            }
+        largest: usize,
+        budget: &mut usize,
+        mut take: impl FnMut(&Self) -> Option<usize>,
+    ) -> Drained {
+        if self.is_ended {
+            return Drained::Empty;
         }
-        true
-    }
-
-    /// Reads once and keeps account of readiness; `Ok(0)` is the end of the stream. A failed or ended connection is not read again.
-    pub(crate) fn read(&mut self, memory: &mut [u8]) -> Result<usize, Errno> {
-        match self.receive(memory) {
-            Ok(Received { length, split }) => {
-                if length == 0 {
-                    self.ended = true;
-                } else if length < memory.len() && !split {
-                    self.emptied = true;
-                    self.readable = self.unsteady;
-                }
-                Ok(length)
-            }
-            Err(Errno::AGAIN) => {
-                self.readable = fault::owes_readiness();
-                self.emptied |= !self.readable;
-                Err(Errno::AGAIN)
-            }
-            Err(errno) => {
-                self.ended = true;
-                Err(errno)
-            }
+        let may_hold_rights = !self.input.is_bytes_alone();
+        if may_hold_rights && *budget > 0 {
+            // From here on nothing is added, so that everything left behind has been looked at.
+            let _ = self.shutdown(Shutdown::Read);
         }
-    }
-
-    fn receive(&self, memory: &mut [u8]) -> Result<Received, Errno> {
-        stream::receive(self.fd.as_fd(), memory, self.refuses_rights && self.emptied)
-    }
-
-    /// Sends what the kernel takes; less than all of it, or EAGAIN, means that the rest waits for `Writable`.
-    pub(crate) fn write(&mut self, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
-        let length: usize = slices.iter().map(|slice| slice.len()).sum();
-        let sent = stream::send(self.fd.as_fd(), slices);
-        self.wants_write = match sent {
-            Ok(sent) => sent < length,
-            Err(errno) => errno == Errno::AGAIN,
-        };
-        if self.wants_write && self.stalls < STALLS && length - sent.unwrap_or(0) >= BULK_REST {
-            self.stalls += 1;
-            if self.stalls == STALLS {
-                self.raise_send_buffer();
+        let mut is_first = true;
+        while *budget > 0 {
+            let Some(length) = take(self) else {
+                self.is_ended = true;
+                return Drained::Empty;
+            };
+            *budget = budget.saturating_sub(length.max(SMALLEST_DRAIN));
+            if is_first && !may_hold_rights {
+                // From here on nothing is added, so that the loop ends.
+                let _ = self.shutdown(Shutdown::Read);
             }
-        }
-        sent
-    }
-
-    /// A buffer that is larger already, by the system's default, stays. So it does if the kernel will not.
-    fn raise_send_buffer(&self) {
-        use rustix::net::sockopt::{set_socket_send_buffer_size, socket_send_buffer_size};
-        let size = fault::call("getsockopt", || socket_send_buffer_size(&self.fd));
-        if size.is_ok_and(|size| size < BULK_SEND_BUFFER) {
-            let _ = fault::call("setsockopt", || set_socket_send_buffer_size(&self.fd, BULK_SEND_BUFFER));
-        }
-    }
-
-    pub(crate) fn shutdown(&mut self, how: Shutdown) -> Result<(), Errno> {
-        stream::shutdown(self.fd.as_fd(), how)
-    }
-
-    /// Takes unread input out of the kernel, so that the peer reads an end after this close and not ECONNRESET.
-    pub(crate) fn drain(&mut self, memory: &mut [u8]) {
-        let mut drained = 0;
-        while !self.ended && drained < DRAIN_LIMIT {
-            match self.receive(memory) {
-                Ok(Received { length: 0, .. }) | Err(_) => self.ended = true,
-                Ok(Received { length, .. }) => {
-                    if drained == 0 {
-                        // From here on nothing is added, so the loop ends.
-                        let _ = self.shutdown(Shutdown::Read);
-                    }
-                    drained += length;
-                }
+            if is_first && length == largest && self.unread_bytes() > *budget as u64 {
+                // Draining a part would be in vain.
+                break;
             }
+            is_first = false;
         }
+        if may_hold_rights { Drained::Rights } else { Drained::Empty }
+    }
+
+    /// How many bytes the kernel holds; 0 if the question fails.
+    fn unread_bytes(&self) -> u64 {
+        transfer::unread_bytes(&self.fd).unwrap_or(0)
+    }
+
+    /// Whether the kernel may hold descriptors of the peer's that a close would close.
+    pub(crate) fn may_hold_rights(&self) -> bool {
+        !self.is_ended && !self.input.is_bytes_alone() && self.unread_bytes() > 0
     }
 }

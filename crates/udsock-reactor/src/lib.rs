@@ -7,28 +7,48 @@
 //! What must always hold:
 //! - a descriptor has exactly one owner, from the system call that made it to the one that closes it;
 //! - an event for a socket that is gone is dropped, never delivered to its successor ([`Id`] carries a generation);
-//! - nothing is read from a connection that was not asked for ([`Reactor::read_start`]);
-//! - one call to `poll` is bounded by the events and the scratch memory it is given, and sockets take turns;
-//! - a panic while a connection is read is that connection's failure, and no other event is lost to it.
+//! - a connection is read only after [`Reactor::read_start`];
+//! - a record is delivered whole, as one event, or marked as truncated;
+//! - one call to `poll` is bounded by the room for events and by the scratch memory, and sockets take turns;
+//! - a panic while a connection is read fails that connection, and loses no other event.
 
+mod bell;
+mod closer;
 mod connection;
+mod descriptors;
+mod drain;
+mod error;
 mod event;
-mod fault;
 mod id;
+mod input;
+mod interest;
 mod listener;
 mod mailbox;
-pub mod panics;
 mod reactor;
+mod read_speculation;
+mod received;
+mod records;
 mod revocable;
-mod streak;
+mod socket;
 mod stream;
 mod table;
 
-pub use event::{Event, EventKind, PANICKED, negative};
-pub use id::Id;
-pub use listener::Gate;
+use udsock::{fault, panics};
+
+pub use bell::{Bell, Oneshot, Watcher};
+pub use descriptors::Descriptors;
+pub use error::{PANICKED, negative};
+pub use event::{Event, EventKind, PollMemory};
+pub use id::{Id, LARGEST_WHOLE, whole};
+pub use input::Rights;
+pub use listener::AcceptFilter;
 pub use mailbox::{Answer, Arrival, Mailbox, Refused};
-pub use reactor::{Destination, Polled, Reactor, Role};
+pub use reactor::{Accepted, Destination, Polled, Reactor, TakenDescriptors};
+pub use received::Lost;
+pub use records::{DatagramHead, TRUNCATED};
 pub use revocable::Revocable;
 pub use rustix::io::Errno;
-pub use rustix::net::Shutdown;
+pub use socket::Role;
+pub use udsock::SocketType;
+pub use udsock::records::{MOST_IN_SEND, SentRecords};
+pub use udsock::transfer::{RawSlice, Received, Sent, Shutdown};

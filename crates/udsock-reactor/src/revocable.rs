@@ -1,4 +1,4 @@
-//! What several threads may use until its owner takes it away.
+//! A value that several threads use until its owner takes it away.
 
 #[cfg(loom)]
 use loom::sync::{Mutex, MutexGuard};
@@ -6,27 +6,27 @@ use std::sync::PoisonError;
 #[cfg(not(loom))]
 use std::sync::{Mutex, MutexGuard};
 
-/// A value for any thread, until it is revoked: nobody uses it at that time or later.
+/// A value for any thread until it is revoked. From the return of [`revoke`](Revocable::revoke) on, no thread uses it.
 #[derive(Debug)]
 pub struct Revocable<T>(Mutex<Option<T>>);
 
 impl<T> Revocable<T> {
-    /// A value that may be used from now on.
+    /// Makes a value that may be used from now on.
     pub fn new(value: T) -> Self {
         Revocable(Mutex::new(Some(value)))
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<T>> {
-        // A value is left whole at every point where its user could panic.
+        // Every user leaves the value whole wherever it could panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Uses the value, alone; none when it was revoked. `work` must not come back to this value.
+    /// Uses the value exclusively; `None` when it was revoked. `work` must not call this value's methods.
     pub fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> Option<R> {
         self.lock().as_mut().map(work)
     }
 
-    /// Waits until nobody uses the value, and gives it back; none when that was done before.
+    /// Waits until no thread uses the value, and returns it; `None` when it was revoked before.
     pub fn revoke(&self) -> Option<T> {
         self.lock().take()
     }

@@ -1,158 +1,201 @@
-//! Non-blocking receive and send on a connected stream socket: the system calls, and nothing else.
+//! One connected stream socket of a reactor: what is known of its readiness, and what follows from that.
 
-use crate::fault;
+use crate::closer::close_elsewhere;
+use crate::connection::{Connection, Drained};
+use crate::error::{errno, negative};
+use crate::event::{Ring, Scratch};
+use crate::received::ReceivedDescriptors;
+use crate::{Destination, EventKind, panics};
 use rustix::io::Errno;
-use rustix::net::Shutdown;
-use std::io::IoSlice;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
+use udsock::transfer::{self, RawSlice, Received, Sent};
 
-/// What one receive brought.
-pub(crate) struct Received {
-    /// Bytes; 0 is the end of the stream.
-    pub(crate) length: usize,
-    /// Ancillary data was there and has been discarded. It ends a read early, so a short one does not mean "drained".
-    pub(crate) split: bool,
+/// Bytes that one read into the scratch memory asks for.
+pub(crate) const READ_SIZE: usize = 64 << 10;
+/// Less scratch memory than this is not worth a read: the turn goes on with an empty one.
+pub(crate) const SMALLEST_READ: usize = 16 << 10;
+/// Reads in a row before the next stream has its turn.
+const READS_PER_TURN: usize = 4;
+/// A write that leaves at least this much behind is bulk.
+const BULK_REST: usize = 16 << 10;
+/// Bulk writes that met a full buffer before the buffer is raised. An idle or slow peer takes long to get there.
+const STALLS: u8 = 8;
+/// The size that the buffer is raised to: beyond it, more brings nothing in the workloads receive and send.
+const BULK_SEND_BUFFER: usize = 1 << 20;
+
+pub(crate) struct Stream {
+    pub(crate) connection: Connection,
+    /// Whether the next read goes into memory of its own: the last one was as large as one may be, or the reader wants it so.
+    pub(crate) is_bulk: bool,
+    pub(crate) destination: Destination,
+    /// Bulk writes that met a full buffer, up to `STALLS`.
+    stalls: u8,
+    /// Descriptors for the owner, if it wants any.
+    pub(crate) descriptors: Option<Box<ReceivedDescriptors>>,
+    /// Whether the last read has brought descriptors for the owner.
+    brought_descriptors: bool,
 }
 
-fn last_errno() -> Errno {
-    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
-}
+impl Stream {
+    pub(crate) fn new(connection: Connection) -> Self {
+        Stream {
+            connection,
+            is_bulk: false,
+            destination: Destination::Scratch,
+            stalls: 0,
+            descriptors: None,
+            brought_descriptors: false,
+        }
+    }
 
-/// Receives at most `memory.len()` bytes. Descriptors that a peer sends unasked are closed by the kernel; unless there can
-/// be none (`bytes_alone`), the dearer `recvmsg` tells whether some were there.
-pub(crate) fn receive(fd: BorrowedFd<'_>, memory: &mut [u8], bytes_alone: bool) -> Result<Received, Errno> {
-    loop {
-        let received = fault::transfer("recv", |most| match most {
-            None => receive_once(fd, memory, bytes_alone),
-            // An empty read would not be the end of the stream.
-            Some(0) => Ok(Received { length: 0, split: false }),
-            // What is left ends no read early but at ancillary data.
-            Some(most) => {
-                let part = memory.get_mut(..most).unwrap_or_default();
-                receive_once(fd, part, bytes_alone).map(|received| Received { split: true, ..received })
+    pub(crate) fn start_reading(&mut self, into: Destination) {
+        self.connection.is_reading = true;
+        self.destination = into;
+        self.is_bulk |= into == Destination::Own;
+    }
+
+    /// Reads into the rest of the scratch memory, for as long as it is this stream's turn. Returns false when the ring or the
+    /// memory is full.
+    pub(crate) fn read_in_turn(&mut self, slot: u32, ring: &mut Ring<'_>, scratch: &mut Scratch<'_>) -> bool {
+        for _ in 0..READS_PER_TURN {
+            if ring.room() < 1 + usize::from(self.descriptors.is_some()) {
+                return false;
             }
-        });
+            if !self.connection.is_ready() || self.is_bulk {
+                return true;
+            }
+            let room = scratch.room(READ_SIZE);
+            if room.len() < SMALLEST_READ {
+                return false;
+            }
+            panics::reach("connection");
+            // SAFETY: the room is writable during the poll.
+            match unsafe { self.read(room) } {
+                Ok(Received::Bytes { length, .. }) => {
+                    self.is_bulk = length == READ_SIZE;
+                    if self.brought_descriptors {
+                        ring.push(slot, EventKind::Descriptors, 0, 0);
+                    }
+                    ring.push(slot, EventKind::Data, length as i32, scratch.used as u32);
+                    scratch.take(length);
+                    if self.brought_descriptors {
+                        // Each has a place in the process's table: the owner takes these before more are read.
+                        return true;
+                    }
+                }
+                Ok(Received::Empty) => {}
+                Ok(Received::End) => ring.push(slot, EventKind::End, 0, 0),
+                Err(errno) => ring.push(slot, EventKind::Error, negative(errno), 0),
+            }
+        }
+        true
+    }
+
+    /// Reads once and keeps account of readiness. A failed or ended stream is not read again.
+    ///
+    /// # Safety
+    ///
+    /// `memory` must be writable during the call.
+    pub(crate) unsafe fn read(&mut self, memory: *mut [u8]) -> Result<Received, Errno> {
+        // SAFETY: by this function's contract.
+        let received = unsafe { self.receive(memory) };
+        let connection = &mut self.connection;
         match received {
-            Err(Errno::INTR) => {}
-            outcome => return outcome,
-        }
-    }
-}
-
-fn receive_once(fd: BorrowedFd<'_>, memory: &mut [u8], bytes_alone: bool) -> Result<Received, Errno> {
-    let (length, flags) = if bytes_alone {
-        // SAFETY: the memory is exclusively borrowed for the whole call.
-        let length = unsafe {
-            libc::recv(fd.as_raw_fd(), memory.as_mut_ptr().cast(), memory.len(), libc::MSG_DONTWAIT)
-        };
-        (length, 0)
-    } else {
-        receive_message(fd, memory)
-    };
-    let length = usize::try_from(length).map_err(|_| last_errno())?;
-    Ok(Received { length, split: flags & libc::MSG_CTRUNC != 0 })
-}
-
-/// Without room for ancillary data, so that its flags tell that there was some.
-fn receive_message(fd: BorrowedFd<'_>, memory: &mut [u8]) -> (libc::ssize_t, libc::c_int) {
-    let mut vector = libc::iovec { iov_base: memory.as_mut_ptr().cast(), iov_len: memory.len() };
-    // SAFETY: `msghdr` is a plain C structure for which all zeroes is a valid, empty value.
-    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    message.msg_iov = &mut vector;
-    message.msg_iovlen = 1;
-    // SAFETY: `message` names one vector, which is exactly the exclusive borrow `memory`; both outlive the call.
-    let length = unsafe { libc::recvmsg(fd.as_raw_fd(), &mut message, libc::MSG_DONTWAIT) };
-    (length, message.msg_flags)
-}
-
-/// Refuses descriptors that peers send unasked: their send fails with EPERM. A listener's connections inherit it.
-/// False where the kernel cannot: Linux can from 6.16 on.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) fn refuse_rights(fd: BorrowedFd<'_>) -> bool {
-    /// From asm-generic/socket.h, which most architectures share; not yet in the libc crate.
-    const SO_PASSRIGHTS: libc::c_int = 83;
-    let off: libc::c_int = 0;
-    let refused = fault::call("setsockopt", || {
-        // SAFETY: the option's value is one integer, which lives during the call.
-        let status = unsafe {
-            libc::setsockopt(
-                fd.as_raw_fd(),
-                libc::SOL_SOCKET,
-                SO_PASSRIGHTS,
-                (&raw const off).cast(),
-                size_of::<libc::c_int>() as libc::socklen_t,
-            )
-        };
-        if status == 0 { Ok(()) } else { Err(last_errno()) }
-    });
-    refused.is_ok()
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) fn refuse_rights(_fd: BorrowedFd<'_>) -> bool {
-    false
-}
-
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-// No MSG_NOSIGNAL there: SO_NOSIGPIPE is set when the socket joins the reactor.
-#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
-const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT;
-
-/// Sends the slices in order with one system call and without SIGPIPE; returns how many bytes the kernel took.
-pub(crate) fn send(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
-    loop {
-        let sent = fault::transfer("send", |most| match most {
-            None => send_once(fd, slices),
-            Some(most) => {
-                let first = slices.iter().find(|slice| !slice.is_empty());
-                let part = first.and_then(|slice| slice.get(..most)).unwrap_or_default();
-                send_once(fd, &[IoSlice::new(part)])
+            Ok(Received::Bytes { length, is_split, .. }) => {
+                let is_short = length < memory.len() && !is_split;
+                if is_short && connection.input.note_short_read(&connection.fd) {
+                    connection.is_readable = connection.is_unsteady;
+                }
             }
-        });
-        match sent {
-            Err(Errno::INTR) => {}
-            outcome => return outcome,
+            Ok(Received::Empty) => connection.note_empty(),
+            Ok(Received::End) | Err(_) => connection.is_ended = true,
         }
+        received
+    }
+
+    /// Receives bytes, and descriptors for the owner. Those that the peer sends unasked are closed on another thread.
+    ///
+    /// # Safety
+    ///
+    /// `memory` must be writable during the call.
+    unsafe fn receive(&mut self, memory: *mut [u8]) -> Result<Received, Errno> {
+        let Some(kept) = &mut self.descriptors else {
+            // SAFETY: by this function's contract.
+            return unsafe { receive_bytes(&self.connection, memory) };
+        };
+        kept.make_room();
+        let mut descriptors = Vec::new();
+        let fd = &self.connection.fd;
+        // SAFETY: by this function's contract.
+        let received = unsafe { transfer::receive_message_raw(fd, memory, |fd| descriptors.push(fd)) };
+        let is_cut = matches!(received, Ok(Received::Bytes { is_cut: true, .. }));
+        self.brought_descriptors = kept.keep(descriptors, is_cut);
+        received.map_err(errno)
+    }
+
+    /// Sends what the kernel takes, and with its first byte the descriptors. If that is not all, the rest waits for `Writable`.
+    ///
+    /// # Safety
+    ///
+    /// Every slice must be readable during the call.
+    pub(crate) unsafe fn write(
+        &mut self,
+        slices: &[RawSlice],
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<Sent, Errno> {
+        let sent = if descriptors.is_empty() {
+            // SAFETY: by this function's contract.
+            unsafe { transfer::send_raw(&self.connection.fd, slices) }
+        } else {
+            // SAFETY: by this function's contract.
+            unsafe { transfer::send_message_raw(&self.connection.fd, slices, descriptors) }
+        };
+        let sent = sent.map_err(errno);
+        let taken = match sent {
+            Ok(Sent::Bytes(taken)) => taken,
+            Ok(Sent::Full) => 0,
+            Err(_) => {
+                self.connection.wants_write = false;
+                return sent;
+            }
+        };
+        let rest = slices.iter().map(RawSlice::len).sum::<usize>() - taken;
+        self.connection.wants_write = rest > 0 || sent == Ok(Sent::Full);
+        if rest >= BULK_REST && self.stalls < STALLS {
+            self.stalls += 1;
+            if self.stalls == STALLS {
+                // A buffer that the system's default has made larger stays as it is.
+                transfer::raise_send_buffer(&self.connection.fd, BULK_SEND_BUFFER);
+            }
+        }
+        sent
+    }
+
+    /// [`Connection::drain`], of bytes.
+    pub(crate) fn drain(&mut self, memory: &mut [u8], budget: &mut usize) -> Drained {
+        let largest = memory.len();
+        self.connection.drain(largest, budget, |connection| {
+            // SAFETY: the memory is exclusively borrowed.
+            match unsafe { receive_bytes(connection, memory) } {
+                Ok(Received::Bytes { length, .. }) => Some(length),
+                _ => None,
+            }
+        })
     }
 }
 
-fn send_once(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> Result<usize, Errno> {
-    let sent = match slices {
-        // A tenth cheaper than the general call: it shows in ping.
-        // SAFETY: the slice's memory is borrowed for the whole call.
-        [only] => unsafe { libc::send(fd.as_raw_fd(), only.as_ptr().cast(), only.len(), SEND_FLAGS) },
-        _ => send_message(fd, slices),
+/// Receives bytes. Descriptors are closed on another thread.
+///
+/// # Safety
+///
+/// `memory` must be writable during the call.
+unsafe fn receive_bytes(connection: &Connection, memory: *mut [u8]) -> Result<Received, Errno> {
+    let received = if connection.input.is_bytes_alone() {
+        // SAFETY: by this function's contract.
+        unsafe { transfer::receive_raw(&connection.fd, memory) }
+    } else {
+        // SAFETY: by this function's contract.
+        unsafe { transfer::receive_message_raw(&connection.fd, memory, close_elsewhere) }
     };
-    usize::try_from(sent).map_err(|_| last_errno())
-}
-
-fn send_message(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> libc::ssize_t {
-    // SAFETY: `msghdr` is a plain C structure for which all zeroes is a valid, empty value.
-    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    // `IoSlice` is guaranteed to have the layout of `iovec`; sendmsg only reads through it.
-    message.msg_iov = slices.as_ptr().cast_mut().cast();
-    message.msg_iovlen = slices.len() as _;
-    // SAFETY: `message` names exactly the vectors of `slices`, whose memory is borrowed for the whole call.
-    unsafe { libc::sendmsg(fd.as_raw_fd(), &message, SEND_FLAGS) }
-}
-
-/// Ends a direction, or both.
-pub(crate) fn shutdown(fd: BorrowedFd<'_>, how: Shutdown) -> Result<(), Errno> {
-    loop {
-        match fault::call("shutdown", || rustix::net::shutdown(fd, how)) {
-            Err(Errno::INTR) => {}
-            outcome => return outcome,
-        }
-    }
-}
-
-/// Readies a descriptor for [`send`]: where a send cannot say "no SIGPIPE", the socket does.
-pub(crate) fn prepare(fd: BorrowedFd<'_>) -> Result<(), Errno> {
-    #[cfg(any(target_os = "macos", target_os = "ios", target_os = "tvos", target_os = "watchos"))]
-    {
-        rustix::net::sockopt::set_socket_nosigpipe(fd, true)?;
-    }
-    let _ = fd;
-    Ok(())
+    received.map_err(errno)
 }

@@ -1,17 +1,21 @@
-//! Slots with generations.
+//! A table of values by [`Id`]: slots with generations. What always holds: a slot is in one of three states. It has a tenant,
+//! or it is in `left`, or it is in `free`.
 
 use crate::Id;
+use crate::id::FIRST_GENERATION;
 
 struct Slot<T> {
     generation: u32,
     tenant: Option<T>,
 }
 
-/// Values by [`Id`]. A slot that was left is let again only after [`Table::recycle`], so that ids written down during
-/// a turn cannot come to mean a newcomer of the same turn.
+/// Values by [`Id`]. A slot that became empty is used again only after [`Table::recycle`], so that an id that was written to a
+/// ring never means a newcomer of the same turn.
 pub(crate) struct Table<T> {
     slots: Vec<Slot<T>>,
+    /// Empty slots that the next inserts use.
     free: Vec<u32>,
+    /// Slots that became empty since the last [`Table::recycle`].
     left: Vec<u32>,
 }
 
@@ -20,13 +24,13 @@ impl<T> Table<T> {
         Table { slots: Vec::new(), free: Vec::new(), left: Vec::new() }
     }
 
-    /// The id that the next [`insert`](Table::insert) gives; none when the table is full.
+    /// Returns the id that the next [`insert`](Table::insert) gives; `None` when the table is full.
     pub(crate) fn vacancy(&self) -> Option<Id> {
         match self.free.last() {
             Some(&slot) => Some(Id { slot, generation: self.slots.get(slot as usize)?.generation }),
             None => {
                 let slot = u32::try_from(self.slots.len()).ok().filter(|&slot| slot < Id::MAX_SLOTS)?;
-                Some(Id { slot, generation: 0 })
+                Some(Id { slot, generation: FIRST_GENERATION })
             }
         }
     }
@@ -35,7 +39,7 @@ impl<T> Table<T> {
         let id = self.vacancy()?;
         match self.free.pop() {
             Some(slot) => self.slots.get_mut(slot as usize)?.tenant = Some(tenant),
-            None => self.slots.push(Slot { generation: 0, tenant: Some(tenant) }),
+            None => self.slots.push(Slot { generation: FIRST_GENERATION, tenant: Some(tenant) }),
         }
         Some(id)
     }
@@ -62,18 +66,25 @@ impl<T> Table<T> {
             .collect()
     }
 
+    /// Empties the table. No id is valid any more.
+    pub(crate) fn take_all(&mut self) -> Vec<T> {
+        self.free.clear();
+        self.left.clear();
+        self.slots.drain(..).filter_map(|slot| slot.tenant).collect()
+    }
+
     pub(crate) fn remove(&mut self, id: Id) -> Option<T> {
         let slot = self.slots.get_mut(id.slot as usize)?;
         if slot.generation != id.generation {
             return None;
         }
         let tenant = slot.tenant.take()?;
-        slot.generation = slot.generation.wrapping_add(1);
+        slot.generation = slot.generation.checked_add(1).unwrap_or(FIRST_GENERATION);
         self.left.push(id.slot);
         Some(tenant)
     }
 
-    /// Lets the slots again that were left since the last call.
+    /// Makes the slots usable that became empty since the last call.
     pub(crate) fn recycle(&mut self) {
         self.free.append(&mut self.left);
     }
@@ -87,16 +98,17 @@ mod tests {
     fn a_slot_is_let_again_only_after_recycling_and_under_a_new_generation() {
         let mut table = Table::new();
         let first = table.insert('a');
-        assert_eq!(first, Some(Id { slot: 0, generation: 0 }));
-        let first = first.unwrap_or(Id::from_bits(0));
+        let expected = Id { slot: 0, generation: FIRST_GENERATION };
+        assert_eq!(first, Some(expected));
+        let first = expected;
         assert_eq!(table.remove(first), Some('a'));
         assert_eq!(table.remove(first), None);
-        assert_eq!(table.insert('b'), Some(Id { slot: 1, generation: 0 }));
+        assert_eq!(table.insert('b'), Some(Id { slot: 1, generation: FIRST_GENERATION }));
         table.recycle();
-        assert_eq!(table.insert('c'), Some(Id { slot: 0, generation: 1 }));
+        assert_eq!(table.insert('c'), Some(Id { slot: 0, generation: FIRST_GENERATION + 1 }));
         assert_eq!(table.get(first), None);
         assert_eq!(table.get_mut(first), None);
-        assert_eq!(table.get(Id { slot: 0, generation: 1 }), Some(&'c'));
+        assert_eq!(table.get(Id { slot: 0, generation: FIRST_GENERATION + 1 }), Some(&'c'));
     }
 
     #[test]

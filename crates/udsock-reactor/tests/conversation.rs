@@ -1,4 +1,4 @@
-//! One connection that speaks each time, which the reactor reads before it asks who is readable.
+//! Request and response over one connection: the reactor reads it before it asks the kernel which sockets are readable.
 
 // A test that fails by panicking says more than one that returns an error.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -7,7 +7,8 @@ mod bench;
 
 use bench::{Bench, pair, put};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use udsock_reactor::{Answer, Arrival, Destination, Event, EventKind, Id, Role};
+use udsock::SocketType::Stream;
+use udsock_reactor::{Answer, Arrival, Destination, Event, EventKind, Id, Rights, Role};
 
 /// Has `peer` speak often enough to be expected.
 fn converse(bench: &mut Bench, id: Id, peer: &std::os::fd::OwnedFd) {
@@ -57,7 +58,10 @@ fn an_arrival_is_heard_while_the_conversation_goes_on() {
     let mut bench = Bench::new();
     let (id, peer) = bench.connection();
     converse(&mut bench, id, &peer);
-    let arrival = Arrival { request: 7, outcome: Ok(Answer::Socket(pair().0, Role::Connection)) };
+    let arrival = Arrival {
+        request: 7,
+        outcome: Ok(Answer::Socket(pair().0, Role::Connection(Stream, Rights::Refuse))),
+    };
     bench.reactor.mailbox().deliver(arrival).unwrap();
     let heard = (0..20).any(|_| {
         put(&peer, b"on");
@@ -100,7 +104,7 @@ fn the_successor_in_a_slot_inherits_no_expectation() {
     let mut bench = Bench::new();
     let (id, peer) = bench.connection();
     converse(&mut bench, id, &peer);
-    bench.reactor.close(id);
+    bench.reactor.close(id).unwrap();
     bench.poll();
     let (successor, other) = bench.connection();
     assert_eq!(successor.slot(), id.slot());

@@ -1,6 +1,7 @@
-//! Addresses. An [`Address`] holds exactly the bytes that the kernel compares, in the form in which it takes
-//! them, and can only be built valid: nothing is ever truncated or padded.
+//! Addresses. An [`Address`] always holds exactly the bytes that the kernel compares, in the form in which system calls
+//! take them, and is valid from the start: it is never truncated or padded.
 
+mod convert;
 mod error;
 
 use std::ffi::OsStr;
@@ -21,8 +22,8 @@ const MAX_ABSTRACT_NAME: usize = MAX_PATHNAME - 1;
 
 /// The address of a Unix-domain socket: a pathname, an abstract name, or none.
 ///
-/// Two addresses are equal if their bytes are. Different pathnames may still name the same file, and a
-/// relative one names whatever the kernel finds from the working directory at the time of use.
+/// Two addresses are equal if their bytes are. Different pathnames may still name the same file. The kernel resolves a
+/// relative pathname against the working directory at the time of use.
 ///
 /// # Examples
 ///
@@ -61,7 +62,7 @@ impl Address {
         Ok(Self { bytes: path.into() })
     }
 
-    /// An address in Linux's abstract namespace, which no file stands for.
+    /// An address in Linux's abstract namespace, which has no file.
     ///
     /// `name` comes without the zero byte that marks it. Every byte of it counts, zero bytes included, and it
     /// may be empty.
@@ -105,18 +106,26 @@ impl Address {
         }
     }
 
+    /// The address of a socket that was never bound. Only the kernel and std give it out.
+    fn unnamed() -> Self {
+        Self { bytes: Box::default() }
+    }
+
     /// The bytes of the address: a pathname's, or a zero byte and the abstract name, or none if it is
     /// unnamed.
+    #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// [`as_bytes`](Self::as_bytes), owned.
+    #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         self.bytes.to_vec()
     }
 
     /// The pathname, if the address is one.
+    #[must_use]
     pub fn as_pathname(&self) -> Option<&Path> {
         match self.as_bytes() {
             [] | [0, ..] => None,
@@ -125,6 +134,7 @@ impl Address {
     }
 
     /// The abstract name without its leading zero byte, if the address is one.
+    #[must_use]
     pub fn as_abstract_name(&self) -> Option<&[u8]> {
         match self.as_bytes() {
             [0, name @ ..] => Some(name),
@@ -133,6 +143,7 @@ impl Address {
     }
 
     /// Whether this is the address of a socket that was never bound, as most clients' are.
+    #[must_use]
     pub fn is_unnamed(&self) -> bool {
         self.bytes.is_empty()
     }
@@ -152,8 +163,7 @@ impl Address {
     /// The address that the other end of a connection is bound to.
     ///
     /// For a connection made by [`connect`](crate::connect()) this is the listener's. For an accepted one it
-    /// is what the client bound itself to, usually nothing, and otherwise the client's choice: prove nothing
-    /// with it.
+    /// is what the client bound itself to: usually nothing, otherwise the client's choice, which proves nothing.
     ///
     /// # Errors
     ///
@@ -168,23 +178,19 @@ impl Address {
     /// A pathname ends at its terminator; one that fills the field has none, or has it one byte behind the
     /// field, which is why Linux reports lengths up to 111.
     pub(crate) fn from_kernel(bytes: &[u8]) -> io::Result<Self> {
-        if sys::HAS_ABSTRACT_NAMES && bytes.first() == Some(&0) {
-            return Ok(Self::from_bytes(bytes)?);
-        }
-        match bytes.split(|&byte| byte == 0).next() {
-            None | Some([]) => Ok(Self { bytes: Box::default() }),
-            Some(path) => Ok(Self::pathname(path)?),
+        match significant(bytes) {
+            [] => Ok(Self::unnamed()),
+            bytes => Ok(Self::from_bytes(bytes)?),
         }
     }
 }
 
-impl TryFrom<&Path> for Address {
-    type Error = AddressError;
-
-    /// [`pathname`](Address::pathname) for a [`Path`].
-    fn try_from(path: &Path) -> Result<Self, AddressError> {
-        Self::pathname(path.as_os_str().as_bytes())
+/// Returns the bytes of an address among those that follow the family in one of the kernel's.
+pub(crate) fn significant(bytes: &[u8]) -> &[u8] {
+    if sys::HAS_ABSTRACT_NAMES && bytes.first() == Some(&0) {
+        return bytes;
     }
+    bytes.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
 impl fmt::Debug for Address {

@@ -1,13 +1,14 @@
-//! What every error that leaves the crate has in common: a number.
+//! Errors of the crate. Every error that leaves it has the number of a system error.
 
 use std::io;
 
-/// An error with the number `errno`.
+/// Makes an error with the number `errno`.
 pub(crate) fn errno(errno: i32) -> io::Error {
     io::Error::from_raw_os_error(errno)
 }
 
-/// Gives an error without a number one: tokio has such errors only for a runtime that is shutting down.
+/// Adds a number to an error without one. tokio has such errors only for a runtime that is shutting down.
+#[cfg(any(feature = "tokio", test))]
 pub(crate) fn numbered(error: io::Error) -> io::Error {
     if error.raw_os_error().is_some() { error } else { errno(libc::ECANCELED) }
 }

@@ -1,24 +1,14 @@
-//! Who is at the other end of a connection.
-
-#[cfg(target_vendor = "apple")]
-#[path = "peer/apple.rs"]
-mod platform;
-#[cfg(target_os = "freebsd")]
-#[path = "peer/freebsd.rs"]
-mod platform;
-#[cfg(any(target_os = "linux", target_os = "android"))]
-#[path = "peer/linux.rs"]
-mod platform;
+//! The credentials of the process at the other end of a connection.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 
-use crate::fault;
+use crate::sys;
 
 /// The process that was at the other end when the connection was made.
 ///
-/// The kernel recorded them then (at `connect` for a client, at `listen` for a listener); they do not change
-/// if that process changes its user, hands the descriptor to another, or ends. A `pid` may therefore belong
+/// The kernel recorded them then (at `connect` for a client, at `listen` for a listener). They do not change
+/// when that process changes its user, passes the descriptor on, or ends. The `pid` may therefore belong
 /// to another process by now: decide by `uid` and `gid`.
 ///
 /// # Examples
@@ -37,31 +27,26 @@ pub struct PeerCredentials {
     pub uid: u32,
     /// The effective group.
     pub gid: u32,
-    /// The process, unless the system does not tell or it cannot be seen from this process (as from within a
+    /// The process; `None` where the system does not report it, or where this process cannot see it (as from within a
     /// container).
     pub pid: Option<u32>,
 }
 
 impl PeerCredentials {
-    /// The credentials of the peer of a connected socket.
+    /// Returns the credentials of the peer of a connected socket.
     ///
     /// # Errors
     ///
     /// `ENOTCONN` if the socket has never been connected, `ENOTSOCK` if `fd` is no socket, and whatever else
-    /// the system's query reports.
+    /// the system call reports.
     pub fn of(fd: impl AsFd) -> io::Result<Self> {
-        fault::call("getsockopt", || platform::peer_credentials(fd.as_fd()))
+        Ok(sys::peer_credentials(fd.as_fd())?)
     }
 
-    /// The process `pid`, where zero and less stand for one that cannot be seen.
-    fn visible(pid: libc::pid_t) -> Option<u32> {
+    /// Returns the process `pid`; `None` for 0 and less, which mean a process that cannot be seen.
+    pub(crate) fn visible(pid: libc::pid_t) -> Option<u32> {
         u32::try_from(pid).ok().filter(|&pid| pid != 0)
     }
-}
-
-/// The peer's supplementary groups.
-pub(crate) fn peer_groups(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
-    fault::call("getsockopt", || platform::peer_groups(socket))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
@@ -30,7 +30,7 @@ impl Hogged {
         }
     }
 
-    /// Closes some without telling anybody.
+    /// Closes some without a report.
     fn free(&mut self, count: usize) {
         self.0.truncate(self.0.len().checked_sub(count).unwrap());
     }
@@ -82,7 +82,26 @@ fn a_pause_ends_at_once_when_a_descriptor_is_closed() {
 }
 
 #[test]
-fn a_descriptor_that_is_closed_in_silence_is_found_in_time() {
+fn poll_accept_pauses_and_goes_on_when_a_descriptor_is_closed() {
+    with_few_descriptors(async {
+        let directory = Directory::new();
+        let address = directory.address("s");
+        let listener = Listener::bind(&address, 4).unwrap();
+        let _client = soon(connect(&address, None)).await.unwrap();
+        soon(listener.ready()).await.unwrap();
+        let mut hogged = Hogged::all(&listener);
+        let mut accept = pin!(poll_fn(|context| listener.poll_accept(context)));
+        let probe = Probe::new();
+        assert!(probe.poll(accept.as_mut()).is_pending());
+        hogged.free(2);
+        descriptor_closed();
+        assert_eq!(probe.wakes(), 1);
+        assert!(matches!(probe.poll(accept.as_mut()), Poll::Ready(Ok(_))));
+    });
+}
+
+#[test]
+fn a_descriptor_that_is_closed_without_a_report_is_found_in_time() {
     with_few_descriptors(async {
         let directory = Directory::new();
         let address = directory.address("s");
@@ -156,7 +175,7 @@ fn an_accept_dropped_in_its_pause_has_taken_nothing() {
 }
 
 #[test]
-fn connecting_reports_the_shortage() {
+fn connecting_reports_exhaustion() {
     with_few_descriptors(async {
         let directory = Directory::new();
         let address = directory.address("s");

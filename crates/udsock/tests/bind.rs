@@ -1,4 +1,4 @@
-//! What a socket file is born with, and what happens to what stands at its path.
+//! The permissions of a new socket file, and the fate of the file that exists at its path.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test's failure is a panic")]
 
 mod common;
@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use common::{Directory, fill, is_close_on_exec, is_nonblocking};
 use udsock::{
-    Address, BindOptions, Bound, FileState, OnExisting, adopt, adopt_connection, bind, bind_with, try_connect,
+    Address, BindOptions, Bound, FileState, OnExisting, SocketType, adopt, adopt_connection, bind, bind_with,
+    try_connect,
 };
 
 const EVERY: [OnExisting; 3] = [OnExisting::Error, OnExisting::ReplaceStale, OnExisting::TakeOver];
@@ -24,7 +25,7 @@ const REPLACING: [OnExisting; 2] = [OnExisting::ReplaceStale, OnExisting::TakeOv
 
 fn options(on_existing: OnExisting) -> BindOptions {
     // Room for the knocks of the losers.
-    BindOptions { on_existing, ..BindOptions::new(16) }
+    BindOptions::new(16).on_existing(on_existing)
 }
 
 fn start(address: &Address, on_existing: OnExisting) -> io::Result<Bound> {
@@ -69,7 +70,7 @@ fn every_way_binds_where_nothing_stands() {
 }
 
 #[test]
-fn a_stale_file_is_replaced_by_those_who_ask_for_it_alone() {
+fn a_stale_file_is_replaced_only_on_request() {
     for on_existing in EVERY {
         let directory = Directory::new();
         let address = directory.address("s");
@@ -287,12 +288,12 @@ fn a_takeover_leaves_no_gap_and_tells_the_other_by_its_file() {
         });
         let mut old = Vec::new();
         for _ in 0..200 {
-            let options = BindOptions { backlog: 4096, ..options(OnExisting::TakeOver) };
+            let options = options(OnExisting::TakeOver).backlog(4096);
             let next = bind_with(&address, &options, &AtomicBool::new(false)).unwrap();
             assert_eq!(current.file.as_ref().unwrap().state().unwrap(), FileState::Superseded);
             assert!(!current.file.as_ref().unwrap().remove().unwrap());
             old.push(std::mem::replace(&mut current, next));
-            // A blocking client waits in the kernel for a backlog that nobody accepts from.
+            // A blocking client waits in the kernel while no listener accepts.
             while rustix::net::accept(&old.last().unwrap().socket).is_ok() {}
         }
         done.store(true, Ordering::Relaxed);
@@ -324,7 +325,7 @@ fn a_temporary_name_is_cleared_of_the_dead_and_respected_otherwise() {
 }
 
 #[test]
-fn a_listener_that_stands_at_the_temporary_name_is_left_alone() {
+fn a_listener_at_the_temporary_name_is_not_replaced() {
     let directory = Directory::new();
     let address = directory.address("s");
     let _live = start(&address, OnExisting::Error).unwrap();
@@ -359,11 +360,11 @@ fn a_directory_that_somebody_else_keeps_locked_is_waited_for_until_the_deadline_
     let held = fs::File::open(directory.path()).unwrap();
     rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
     for on_existing in REPLACING {
-        let short = BindOptions { lock_timeout: Duration::from_millis(20), ..options(on_existing) };
+        let short = options(on_existing).lock_timeout(Duration::from_millis(20));
         let never = AtomicBool::new(false);
         assert_eq!(refusal(bind_with(&address, &short, &never)), Some(libc::ETIMEDOUT));
         let cancelled = AtomicBool::new(false);
-        let long = BindOptions { lock_timeout: Duration::from_secs(3600), ..short };
+        let long = short.lock_timeout(Duration::from_secs(3600));
         thread::scope(|scope| {
             let waiting = scope.spawn(|| bind_with(&address, &long, &cancelled));
             thread::sleep(Duration::from_millis(20));
@@ -372,11 +373,26 @@ fn a_directory_that_somebody_else_keeps_locked_is_waited_for_until_the_deadline_
         });
     }
     assert!(names(&directory).is_empty());
-    // The default does not lock, and a file is removed without the lock if it has to be.
+    // The default does not lock.
     let bound = start(&address, OnExisting::Error).unwrap();
-    assert!(bound.file.unwrap().remove().unwrap());
     drop(held);
-    start(&address, OnExisting::TakeOver).unwrap();
+    let newcomer = start(&address, OnExisting::TakeOver).unwrap();
+    assert!(!bound.file.unwrap().remove().unwrap());
+    assert!(newcomer.file.unwrap().remove().unwrap());
+}
+
+#[test]
+fn a_file_is_not_removed_while_another_holds_the_lock() {
+    let directory = Directory::new();
+    let address = directory.address("s");
+    let file = start(&address, OnExisting::Error).unwrap().file.unwrap();
+    let held = fs::File::open(directory.path()).unwrap();
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::LockShared).unwrap();
+    assert_eq!(refusal(file.try_remove()), Some(libc::EAGAIN));
+    assert_eq!(refusal(file.remove()), Some(libc::ETIMEDOUT));
+    assert_eq!(names(&directory), ["s"]);
+    drop(held);
+    assert!(file.try_remove().unwrap());
 }
 
 #[test]
@@ -398,7 +414,7 @@ fn a_mode_is_exact_and_a_bad_one_refused() {
             if on_existing != OnExisting::Error {
                 drop(bind(&address, 1).unwrap());
             }
-            let options = BindOptions { mode: Some(mode), ..options(on_existing) };
+            let options = options(on_existing).mode(mode);
             let _bound = bind_with(&address, &options, &AtomicBool::new(false)).unwrap();
             let metadata = fs::symlink_metadata(address.as_pathname().unwrap()).unwrap();
             assert_eq!(metadata.mode() & 0o7777, mode);
@@ -406,18 +422,18 @@ fn a_mode_is_exact_and_a_bad_one_refused() {
         }
     }
     let directory = Directory::new();
-    let wide = BindOptions { mode: Some(0o1000), ..BindOptions::new(1) };
+    let wide = BindOptions::new(1).mode(0o1000);
     let never = AtomicBool::new(false);
     assert_eq!(refusal(bind_with(&directory.address("s"), &wide, &never)), Some(libc::EINVAL));
 }
 
 #[test]
 #[cfg(target_os = "linux")]
-fn an_abstract_name_takes_what_has_a_meaning_for_it() {
+fn an_abstract_name_takes_the_options_that_apply_to_it() {
     let name = format!("udsock-bind-{}", std::process::id());
     let address = Address::abstract_name(name.as_bytes()).unwrap();
     let never = AtomicBool::new(false);
-    let moded = BindOptions { mode: Some(0o600), ..BindOptions::new(1) };
+    let moded = BindOptions::new(1).mode(0o600);
     assert_eq!(refusal(bind_with(&address, &moded, &never)), Some(libc::EINVAL));
     assert_eq!(refusal(start(&address, OnExisting::TakeOver)), Some(libc::EINVAL));
     let bound = start(&address, OnExisting::ReplaceStale).unwrap();
@@ -426,7 +442,7 @@ fn an_abstract_name_takes_what_has_a_meaning_for_it() {
 }
 
 #[test]
-fn a_file_says_what_stands_in_its_place() {
+fn a_file_reports_the_state_of_its_path() {
     let directory = Directory::new();
     let path = directory.path().join("s");
     let bound = start(&directory.address("s"), OnExisting::Error).unwrap();
@@ -457,13 +473,13 @@ fn what_is_no_stream_listener_is_not_adopted_and_comes_back_as_it_was() {
         (UnixStream::pair().unwrap().0.into(), libc::EINVAL),
     ];
     for (fd, number) in refused {
-        let (fd, error) = adopt(fd).unwrap_err();
+        let (fd, error) = adopt(fd, SocketType::Stream).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(number));
         assert!(!is_nonblocking(fd.as_fd()));
     }
     let listener = UnixListener::bind(path("s")).unwrap();
     let before = identity(&path("s"));
-    let adopted = adopt(listener.into()).unwrap();
+    let adopted = adopt(listener.into(), SocketType::Stream).unwrap();
     assert!(is_nonblocking(adopted.as_fd()) && is_close_on_exec(adopted.as_fd()));
     UnixStream::connect(path("s")).unwrap();
     drop(adopted);
@@ -482,12 +498,16 @@ fn what_is_no_stream_connection_is_not_adopted_and_comes_back_as_it_was() {
         (UnixListener::bind(path("s")).unwrap().into(), libc::ENOTCONN),
     ];
     for (fd, number) in refused {
-        let (fd, error) = adopt_connection(fd).unwrap_err();
+        let (fd, error) = adopt_connection(fd, SocketType::Stream).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(number));
         assert!(!is_nonblocking(fd.as_fd()));
     }
+    let unconnected = UnixDatagram::unbound().unwrap();
+    let (unconnected, error) = adopt_connection(unconnected.into(), SocketType::Packet).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::EPROTOTYPE));
+    assert!(is_nonblocking(adopt_connection(unconnected, SocketType::Datagram).unwrap().as_fd()));
     let (one, mut other) = UnixStream::pair().unwrap();
-    let adopted = adopt_connection(one.into()).unwrap();
+    let adopted = adopt_connection(one.into(), SocketType::Stream).unwrap();
     assert!(is_nonblocking(adopted.as_fd()) && is_close_on_exec(adopted.as_fd()));
     UnixStream::from(adopted).write_all(b"hello").unwrap();
     let mut text = String::new();

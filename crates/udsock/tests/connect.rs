@@ -8,7 +8,7 @@ use std::pin::pin;
 use common::{Directory, Probe, is_close_on_exec, is_nonblocking, soon};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
-use udsock::{Address, Listener, bind, connect, connect_fd, try_connect};
+use udsock::{Address, Listener, bind, connect, connect_fd, connect_in_turn, try_connect};
 
 #[test]
 fn without_a_runtime_and_with_room_it_connects_at_once() {
@@ -68,7 +68,7 @@ fn a_future_may_move_between_threads() {
     is_send(connect_fd(&address, Some(Instant::now())));
 }
 
-// Only Linux tells a full backlog from a missing listener.
+// Only Linux distinguishes a full backlog from a missing listener.
 #[cfg(target_os = "linux")]
 mod full_backlog {
     use std::io;
@@ -95,7 +95,7 @@ mod full_backlog {
     }
 
     #[tokio::test]
-    async fn those_who_wait_are_served_in_order() {
+    async fn waiting_callers_are_served_in_order() {
         const CLIENTS: u8 = 12;
         let directory = Directory::new();
         let address = Arc::new(directory.address("s"));
@@ -124,7 +124,7 @@ mod full_backlog {
     }
 
     #[tokio::test]
-    async fn newcomers_queue_behind_those_who_wait() {
+    async fn later_callers_queue_behind_waiting_ones() {
         let directory = Directory::new();
         let (address, elsewhere) = (directory.address("s"), directory.address("t"));
         let listener = bind(&address, 0).unwrap();
@@ -133,7 +133,7 @@ mod full_backlog {
         let mut waiting = pin!(connect_fd(&address, None));
         assert!(Probe::new().poll(waiting.as_mut()).is_pending());
         rustix::net::accept(&listener).unwrap();
-        // There is room now, but it belongs to the one who waits.
+        // There is room now, but it belongs to the waiting caller.
         assert_eq!(try_connect(&address).unwrap_err().raw_os_error(), Some(libc::EAGAIN));
         assert!(Probe::new().poll(pin!(connect_fd(&address, None))).is_pending());
         try_connect(&elsewhere).unwrap();
@@ -193,13 +193,73 @@ mod full_backlog {
             assert!(probe.poll(future.as_mut()).is_pending());
         }
         drop(middle);
-        assert_eq!(probe.wakes(), 0, "nobody's turn yet");
         drop(head);
-        assert_eq!(probe.wakes(), 1, "the last is the first now");
+        assert_eq!(probe.wakes(), 0, "there is no room yet");
         soon(listener.accept()).await.unwrap();
         soon(tail).await.unwrap();
         soon(listener.accept()).await.unwrap();
         try_connect(&address).expect("no place is left behind");
+    }
+
+    #[tokio::test]
+    async fn a_future_that_is_not_polled_again_delays_no_other() {
+        let directory = Directory::new();
+        let address = directory.address("s");
+        let listener = Listener::bind(&address, 0).unwrap();
+        let _filler = fill(&address);
+        let mut forgotten = Box::pin(connect(&address, None));
+        assert!(Probe::new().poll(forgotten.as_mut()).is_pending());
+        let other = tokio::spawn({
+            let address = address.clone();
+            async move { connect(&address, None).await }
+        });
+        // The filler, the connection of the future that is not polled, and the other's.
+        for _ in 0..3 {
+            soon(listener.accept()).await.unwrap();
+        }
+        soon(other).await.unwrap().unwrap();
+        try_connect(&address).expect("no place is left behind");
+        soon(forgotten).await.expect("its connection is kept for it");
+    }
+
+    #[tokio::test]
+    async fn a_future_that_was_never_polled_delays_no_other() {
+        let directory = Directory::new();
+        let address = directory.address("s");
+        let listener = Listener::bind(&address, 0).unwrap();
+        let _filler = fill(&address);
+        let _forgotten = connect_in_turn(address.clone(), None);
+        assert_eq!(try_connect(&address).unwrap_err().raw_os_error(), Some(libc::EAGAIN));
+        let other = tokio::spawn(connect_in_turn(address.clone(), None));
+        for _ in 0..3 {
+            soon(listener.accept()).await.unwrap();
+        }
+        soon(other).await.unwrap().unwrap();
+    }
+
+    #[test]
+    fn an_idle_or_ended_runtime_delays_no_caller_of_another_runtime() {
+        for ends in [false, true] {
+            let directory = Directory::new();
+            let address = directory.address("s");
+            let listener = bind(&address, 0).unwrap();
+            let _filler = fill(&address);
+            let still = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let mut forgotten = Box::pin(connect_fd(&address, None));
+            still.block_on(async { assert!(Probe::new().poll(forgotten.as_mut()).is_pending()) });
+            let still = (!ends).then_some(still);
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = Listener::from_fd(listener).unwrap();
+                let other = tokio::spawn(connect_in_turn(address.clone(), None));
+                for _ in 0..3 {
+                    soon(listener.accept()).await.unwrap();
+                }
+                soon(other).await.unwrap().unwrap();
+                soon(forgotten).await.unwrap();
+            });
+            drop(still);
+        }
     }
 
     #[tokio::test]
@@ -219,7 +279,7 @@ mod full_backlog {
     }
 
     #[tokio::test]
-    async fn a_listener_that_is_replaced_meanwhile_gets_those_who_wait() {
+    async fn waiting_callers_connect_to_the_listener_that_replaces_theirs() {
         let directory = Directory::new();
         let address = directory.address("s");
         let old = bind(&address, 0).unwrap();
@@ -258,6 +318,6 @@ mod full_backlog {
             assert_eq!(usize::from(soon(client).await.unwrap()), number);
         }
         settle().await;
-        try_connect(&address).expect("nobody waits any more");
+        try_connect(&address).expect("no caller waits any more");
     }
 }

@@ -17,7 +17,7 @@ fn client_bound_to(bytes: &[u8], listener: &Address) -> UnixStream {
     // SAFETY: no pointers are involved.
     let fd = unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0) };
     assert!(fd >= 0);
-    // SAFETY: the descriptor is new and nobody else's.
+    // SAFETY: the descriptor is new and has no other owner.
     let socket = unsafe { OwnedFd::from_raw_fd(fd) };
     let (address, length) = raw_address(bytes);
     when_free(|| {

@@ -44,14 +44,14 @@ fn the_backlog_reaches_the_kernel_as_it_is() {
     for backlog in [0, 1, 5] {
         let address = directory.address(&backlog.to_string());
         let _listener = bind(&address, backlog).unwrap();
-        // Linux queues one more than it was asked for.
+        // Linux queues one connection more than the backlog.
         assert_eq!(common::fill(&address).len(), usize::try_from(backlog).unwrap() + 1);
     }
     bind(&directory.address("max"), i32::MAX).unwrap();
 }
 
 #[test]
-fn bind_reports_what_is_in_the_way() {
+fn bind_reports_why_it_cannot_bind() {
     let directory = Directory::new();
     let number = |address: &Address| bind(address, 1).unwrap_err().raw_os_error();
     assert_eq!(number(&directory.address("no/directory")), Some(libc::ENOENT));
@@ -168,7 +168,7 @@ async fn ready_takes_nothing_and_believes_only_the_kernel() {
     let address = directory.address("s");
     let listener = Listener::bind(&address, 4).unwrap();
     for _ in 0..3 {
-        // After the first round the reactor still says readable, because no accept has found the queue empty.
+        // After the first round the reactor still reports readable, because no accept has found the queue empty.
         let mut ready = pin!(listener.ready());
         let probe = Probe::new();
         assert!(probe.poll(ready.as_mut()).is_pending());
@@ -245,7 +245,7 @@ async fn clients_queued_before_a_shutdown_are_still_accepted() {
 }
 
 #[tokio::test]
-async fn a_throng_of_clients_leaves_room_for_other_tasks() {
+async fn many_clients_leave_time_for_other_tasks() {
     const CLIENTS: usize = 200;
     let directory = Directory::new();
     let address = directory.address("s");

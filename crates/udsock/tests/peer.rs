@@ -34,8 +34,17 @@ fn child_process() {
     assert_eq!(stream.read(&mut [0]).unwrap(), 0);
 }
 
+/// Starts this program once more: by itself, or by the emulator that runs it, which the kernel does not know.
+fn this_program() -> Command {
+    let program = std::env::current_exe().unwrap();
+    let Some(emulator) = std::env::var_os("UDSOCK_EMULATOR") else { return Command::new(program) };
+    let mut command = Command::new(emulator);
+    command.arg(program);
+    command
+}
+
 fn start_child(address: &Address) -> std::io::Result<Child> {
-    Command::new(std::env::current_exe().unwrap())
+    this_program()
         .args(["--exact", "child_process"])
         .env(CHILD, address.as_pathname().unwrap())
         .stdout(std::process::Stdio::null())

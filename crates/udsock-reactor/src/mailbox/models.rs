@@ -1,4 +1,4 @@
-//! Every order in which threads can meet in the queue and in what is revocable, by loom.
+//! Every order in which threads can meet in the queue and in a `Revocable`, by loom.
 #![allow(clippy::unwrap_used, reason = "a test's failure is a panic")]
 
 use super::{Queue, Revocable};
@@ -15,19 +15,19 @@ impl Drop for Counted {
     }
 }
 
-/// The consumer sleeps until somebody rings, takes one item at a time, and sleeps again only after it was told that none
-/// is behind: were a ring lost, it would sleep for ever, which loom reports as a deadlock.
+/// The consumer sleeps until it is woken, takes one item at a time, and sleeps again only when no more are waiting. A lost
+/// wake-up would leave it asleep, which loom reports as a deadlock.
 #[test]
 fn nothing_that_is_pushed_is_slept_over() {
     loom::model(|| {
         let queue = Arc::new(Queue::new(8));
-        let bell = Arc::new(Notify::new());
+        let wake = Arc::new(Notify::new());
         let producers = [1, 2].map(|item| {
-            let (queue, bell) = (Arc::clone(&queue), Arc::clone(&bell));
+            let (queue, wake) = (Arc::clone(&queue), Arc::clone(&wake));
             thread::spawn(move || {
                 queue
                     .push(item, || {
-                        bell.notify();
+                        wake.notify();
                         true
                     })
                     .unwrap()
@@ -35,7 +35,7 @@ fn nothing_that_is_pushed_is_slept_over() {
         });
         let mut sum = 0;
         while sum < 3 {
-            bell.wait();
+            wake.wait();
             while let Some((item, more)) = queue.pop() {
                 sum += item;
                 if !more {
@@ -51,7 +51,7 @@ fn nothing_that_is_pushed_is_slept_over() {
 }
 
 #[test]
-fn a_full_queue_gives_the_item_back_and_takes_it_later() {
+fn a_full_queue_returns_the_item_and_takes_it_later() {
     loom::model(|| {
         let queue = Arc::new(Queue::new(1));
         queue.push(1, || true).unwrap();
@@ -86,20 +86,20 @@ fn an_item_is_dropped_once_when_the_queue_closes_meanwhile() {
     });
 }
 
-/// What the doorbell rests on: once `revoke` has returned, what the value stood for may be freed.
+/// The doorbell relies on this: once `revoke` has returned, what the value stands for may be freed.
 #[test]
-fn nobody_uses_what_was_revoked() {
+fn a_revoked_value_is_not_used() {
     loom::model(|| {
         let freed = Arc::new(AtomicBool::new(false));
-        let bell = Arc::new(Revocable::new(Arc::clone(&freed)));
-        let ringers = [(), ()].map(|()| {
-            let bell = Arc::clone(&bell);
-            thread::spawn(move || bell.with(|freed| assert!(!freed.load(Ordering::Relaxed))))
+        let value = Arc::new(Revocable::new(Arc::clone(&freed)));
+        let users = [(), ()].map(|()| {
+            let value = Arc::clone(&value);
+            thread::spawn(move || value.with(|freed| assert!(!freed.load(Ordering::Relaxed))))
         });
-        assert!(bell.revoke().is_some());
+        assert!(value.revoke().is_some());
         freed.store(true, Ordering::Relaxed);
-        for ringer in ringers {
-            ringer.join().unwrap();
+        for user in users {
+            user.join().unwrap();
         }
     });
 }

@@ -1,4 +1,4 @@
-//! Why bytes are no address.
+//! Why bytes are not an address.
 
 use std::error::Error;
 use std::fmt;
@@ -8,19 +8,20 @@ use crate::error::errno;
 
 /// Why an [`Address`](crate::Address) could not be made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum AddressError {
-    /// There is not a single byte.
+    /// There are no bytes.
     Empty,
-    /// A pathname has a NUL byte in it, where the kernel would cut it off.
+    /// A pathname contains a NUL byte, at which the kernel would truncate it.
     ContainsNul {
         /// How many bytes precede the first NUL.
         position: usize,
     },
     /// There are more bytes than the platform's addresses hold.
     TooLong {
-        /// The most bytes there may be.
+        /// The largest number of bytes.
         limit: usize,
-        /// The bytes there are; an abstract name's do not include its leading zero byte.
+        /// The number of bytes, without the leading zero byte of an abstract name.
         length: usize,
     },
     /// The platform has no abstract namespace.
@@ -28,7 +29,8 @@ pub enum AddressError {
 }
 
 impl AddressError {
-    /// The number of the system's error that says the same: `EINVAL`, `ENAMETOOLONG` or `EOPNOTSUPP`.
+    /// Returns the number of the matching system error: `EINVAL`, `ENAMETOOLONG` or `EOPNOTSUPP`.
+    #[must_use]
     pub fn errno(&self) -> i32 {
         match self {
             Self::Empty | Self::ContainsNul { .. } => libc::EINVAL,

@@ -65,7 +65,7 @@ fn bytes_are_an_address_or_an_error_that_says_why() {
         assert_eq!(address.as_bytes(), bytes);
         assert_eq!(address.as_abstract_name(), (nul == Some(0)).then(|| &bytes[1..]));
         assert_eq!(address.as_pathname().is_some(), nul.is_none());
-        // The kernel says a pathname with its terminator, and an abstract name as it is.
+        // The kernel returns a pathname with its terminator, and an abstract name without one.
         let terminator: &[u8] = if nul.is_none() { &[0] } else { &[] };
         assert_eq!(Address::from_kernel(&[bytes, terminator].concat()).unwrap(), address);
     });

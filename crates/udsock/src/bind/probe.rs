@@ -1,26 +1,28 @@
-//! Whether anybody is behind a socket file, by knocking: a connection attempt that is closed at once.
+//! Whether a process is behind a socket file, by probing it: a connection attempt that is closed at once.
 
 use std::io;
-use std::path::Path;
-use std::sync::atomic::AtomicBool;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::net::SocketType;
 
-use super::check;
+use super::file::SocketFile;
+use super::permissions::OwnerWrite;
+use crate::socket_type::SocketType;
 use crate::sys::{self, Sockaddr};
 
-/// How long a socket that is bound may take to listen.
-const GRACE: Duration = Duration::from_millis(200);
+/// The state of a socket file, as far as a knock finds out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Liveness {
+    /// A listener, or what cannot be known to be none.
+    Live,
+    /// A socket is bound to the file and does not listen: its owner may be between bind and listen.
+    Starting,
+    /// Nothing is bound to the file, or there is no file any more.
+    Dead,
+}
 
-/// Where a full backlog is refused like an absent listener, only an unbound file proves that nobody listens.
-const REFUSES_WHEN_FULL: bool = !cfg!(any(target_os = "linux", target_os = "android"));
-
-/// What the kernel says to a socket of type `kind` that connects to `name`.
-fn knock(name: &Sockaddr, kind: SocketType) -> io::Result<Result<(), Errno>> {
-    let socket = sys::socket(kind)?;
+/// Returns the kernel's answer to a socket of this type that connects to `name`.
+fn knock(name: &Sockaddr, socket_type: SocketType) -> io::Result<Result<(), Errno>> {
+    let socket = sys::socket(socket_type)?;
     loop {
         match sys::probe(&socket, name) {
             Err(Errno::INTR) => {}
@@ -29,42 +31,54 @@ fn knock(name: &Sockaddr, kind: SocketType) -> io::Result<Result<(), Errno>> {
     }
 }
 
-/// Is there certainly a listener at `name`?
-pub(super) fn listens(name: &Sockaddr) -> io::Result<bool> {
-    Ok(matches!(knock(name, SocketType::STREAM)?, Ok(()) | Err(Errno::AGAIN)))
-}
-
-/// Does somebody listen at the socket file at `path`, or may be about to?
-pub(super) fn is_alive(path: &Path, cancelled: &AtomicBool) -> io::Result<bool> {
-    let name = Sockaddr::of(path)?;
-    let deadline = Instant::now() + GRACE;
-    loop {
-        match knock(&name, SocketType::STREAM)? {
-            Err(Errno::CONNREFUSED) => {}
-            // The caller finds out what is there now.
-            Err(Errno::NOENT) => return Ok(false),
-            _ => return Ok(true),
-        }
-        // Nobody listens. A socket that is bound to the file answers the wrong type with EPROTOTYPE all the same:
-        // its owner may be between bind and listen.
-        if knock(&name, SocketType::DGRAM)? == Err(Errno::CONNREFUSED) {
-            return Ok(false);
-        }
-        if Instant::now() >= deadline {
-            return Ok(REFUSES_WHEN_FULL);
-        }
-        check(cancelled)?;
-        sleep(Duration::from_millis(1));
+/// Knocks at a file that may lack its owner's write bit. Without the bit the kernel answers `EACCES` before it looks for
+/// a socket. The bit is added for the knock: it gives a right to the file's owner alone, which can add it at any time. The
+/// kernel's lists of sockets (/proc/net/unix, sock_diag) would not do: a path reaches sockets of other network
+/// namespaces too, and those lists lack them.
+fn knock_at(file: &SocketFile, socket_type: SocketType) -> io::Result<Result<(), Errno>> {
+    let name = Sockaddr::of(file.path())?;
+    match knock(&name, socket_type)? {
+        Err(Errno::ACCESS) => match OwnerWrite::add(file) {
+            Ok(Some(_added)) => knock(&name, socket_type),
+            _ => Ok(Err(Errno::ACCESS)),
+        },
+        answer => Ok(answer),
     }
 }
 
-/// Is the socket at `path`, as far as it can be known, a stream socket or nobody's? Only the wrong types knock:
-/// a live listener notices nothing.
-pub(super) fn may_be_stream(path: &Path) -> io::Result<bool> {
-    let name = Sockaddr::of(path)?;
-    for kind in [SocketType::DGRAM, SocketType::SEQPACKET] {
-        match knock(&name, kind) {
-            // EACCES: its own user has taken the right to connect away.
+/// Whether there certainly is a listener of this type at `name`; a datagram socket is none.
+pub(super) fn listens(name: &Sockaddr, socket_type: SocketType) -> io::Result<bool> {
+    if socket_type == SocketType::Datagram {
+        return Ok(false);
+    }
+    Ok(matches!(knock(name, socket_type)?, Ok(()) | Err(Errno::AGAIN)))
+}
+
+/// Whether a process listens at the socket file, or may be about to.
+pub(super) fn liveness(file: &SocketFile, socket_type: SocketType) -> io::Result<Liveness> {
+    match knock_at(file, socket_type)? {
+        Err(Errno::CONNREFUSED) => {}
+        // The caller finds out what is there now.
+        Err(Errno::NOENT) => return Ok(Liveness::Dead),
+        _ => return Ok(Liveness::Live),
+    }
+    // There is no listener. A socket that is bound to the file answers the wrong type with EPROTOTYPE all the same.
+    let wrong = match socket_type {
+        SocketType::Stream | SocketType::Packet => SocketType::Datagram,
+        SocketType::Datagram => SocketType::Stream,
+    };
+    Ok(match knock_at(file, wrong)? {
+        Err(Errno::CONNREFUSED) => Liveness::Dead,
+        _ => Liveness::Starting,
+    })
+}
+
+/// Whether the file belongs, as far as it can be known, to a socket of this type or to no socket. Only the wrong types knock: a
+/// live listener notices nothing.
+pub(super) fn may_be(file: &SocketFile, socket_type: SocketType) -> io::Result<bool> {
+    for wrong in SocketType::ALL.into_iter().filter(|&other| other != socket_type) {
+        match knock_at(file, wrong) {
+            // EACCES: the system does not let the file's own user connect.
             Ok(Err(Errno::PROTOTYPE | Errno::CONNREFUSED | Errno::ACCESS | Errno::NOENT)) => {}
             Ok(_) => return Ok(false),
             // Some systems have no SEQPACKET.

@@ -1,48 +1,72 @@
-//! macOS and its relatives: flags follow in calls of their own, addresses carry their length, SIGPIPE is
-//! switched off per socket.
+//! macOS and its relatives: flags follow in calls of their own, addresses carry their length, and SIGPIPE is switched off
+//! per socket.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::io::{Result, ioctl_fioclex, ioctl_fionbio};
-use rustix::net::{AddressFamily, SocketType, sockopt};
+use rustix::io::{Errno, Result, ioctl_fioclex, ioctl_fionbio};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
-pub(crate) const HAS_ABSTRACT_NAMES: bool = false;
+pub(crate) use super::bsd::*;
+use super::option::get_one;
+use super::transfer::last_errno;
+use crate::peer::PeerCredentials;
 
-/// Tells the structure its own length, which is at most that of the structure.
-pub(super) fn set_length(raw: &mut libc::sockaddr_un, length: usize) {
-    raw.sun_len = length as u8;
-}
+/// Neither call waits. There is no MSG_NOSIGNAL: see [`without_sigpipe`].
+pub(super) const SEND_FLAGS: libc::c_int = libc::MSG_DONTWAIT;
+pub(super) const RECEIVE_FLAGS: libc::c_int = libc::MSG_DONTWAIT;
 
-/// A new socket, non-blocking, close-on-exec and without SIGPIPE.
+/// Returns a new socket, non-blocking, close-on-exec and without SIGPIPE.
 pub(crate) fn socket(kind: SocketType) -> Result<OwnedFd> {
     prepared(rustix::net::socket(AddressFamily::UNIX, kind, None)?)
 }
 
-/// Takes one connection, non-blocking, close-on-exec and without SIGPIPE, without asking for the client's
-/// address.
-pub(crate) fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd> {
-    let connection = rustix::net::accept(listener)?;
-    // A client that is already gone leaves a connection which takes no options (EINVAL), but can be read to
-    // its end.
-    match prepared_in_place(&connection) {
-        Ok(()) | Err(rustix::io::Errno::INVAL) => Ok(connection),
-        Err(error) => Err(error),
-    }
+/// Returns two sockets that are connected to each other, non-blocking, close-on-exec and without SIGPIPE.
+pub(crate) fn socketpair(kind: SocketType) -> Result<(OwnedFd, OwnedFd)> {
+    let (one, other) = rustix::net::socketpair(AddressFamily::UNIX, kind, SocketFlags::empty(), None)?;
+    Ok((prepared(one)?, prepared(other)?))
 }
 
-/// The system declares the question (SO_ACCEPTCONN), but does not answer it; `accept` will (EINVAL).
+/// Takes one connection, non-blocking, close-on-exec and without SIGPIPE, without asking for the client's
+/// address.
+#[inline]
+pub(crate) fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd> {
+    prepared(rustix::net::accept(listener)?)
+}
+
+/// The system declares the question (SO_ACCEPTCONN) and does not answer it; `accept` will (EINVAL).
 pub(crate) fn is_listening(_socket: BorrowedFd<'_>) -> Result<bool> {
     Ok(true)
 }
 
 fn prepared(socket: OwnedFd) -> Result<OwnedFd> {
-    prepared_in_place(&socket)?;
+    ioctl_fioclex(&socket)?;
+    ioctl_fionbio(&socket, true)?;
+    without_sigpipe(socket.as_fd())?;
     Ok(socket)
 }
 
-/// The socket option comes last, because it alone may fail on a connection that has ended.
-fn prepared_in_place(socket: &OwnedFd) -> Result<()> {
-    ioctl_fioclex(socket)?;
-    ioctl_fionbio(socket, true)?;
-    sockopt::set_socket_nosigpipe(socket, true)
+/// Has no send on the socket raise SIGPIPE. A connection whose peer is gone takes no options (EINVAL), but can be read to
+/// its end, and raises none.
+pub(crate) fn without_sigpipe(socket: BorrowedFd<'_>) -> Result<()> {
+    match sockopt::set_socket_nosigpipe(socket, true) {
+        Err(Errno::INVAL) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// Returns a descriptor that came in a message, close-on-exec, which it cannot be from birth here.
+pub(super) fn received(descriptor: OwnedFd) -> OwnedFd {
+    let _ = ioctl_fioclex(&descriptor);
+    descriptor
+}
+
+pub(crate) fn peer_credentials(socket: BorrowedFd<'_>) -> Result<PeerCredentials> {
+    let (mut uid, mut gid) = (0, 0);
+    // SAFETY: both pointers are to live integers of the types that the call wants.
+    if unsafe { libc::getpeereid(socket.as_raw_fd(), &raw mut uid, &raw mut gid) } != 0 {
+        return Err(last_errno());
+    }
+    // Unlike user and group, the process is not worth an error.
+    let pid = get_one(socket, libc::SOL_LOCAL, libc::LOCAL_PEERPID, 0_i32);
+    Ok(PeerCredentials { uid, gid, pid: pid.ok().and_then(PeerCredentials::visible) })
 }

@@ -1,35 +1,43 @@
-//! FreeBSD: flags are given at birth, addresses carry their length, SIGPIPE is switched off per socket.
+//! FreeBSD: flags are given at birth, addresses carry their length, and SIGPIPE is switched off per socket.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::io::Result;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, accept_with, socket_with, sockopt};
+use rustix::net::{AddressFamily, SocketType, accept_with, socket_with, sockopt};
 
-pub(crate) const HAS_ABSTRACT_NAMES: bool = false;
+pub(crate) use super::bsd::*;
+pub(crate) use super::flags::*;
+use crate::peer::PeerCredentials;
 
-const FLAGS: SocketFlags = SocketFlags::NONBLOCK.union(SocketFlags::CLOEXEC);
-
-/// Tells the structure its own length, which is at most that of the structure.
-pub(super) fn set_length(raw: &mut libc::sockaddr_un, length: usize) {
-    raw.sun_len = length as u8;
-}
-
-/// A new socket, non-blocking, close-on-exec and without SIGPIPE.
+/// Returns a new socket, non-blocking, close-on-exec and without SIGPIPE.
 pub(crate) fn socket(kind: SocketType) -> Result<OwnedFd> {
-    let socket = socket_with(AddressFamily::UNIX, kind, FLAGS, None)?;
+    let socket = socket_with(AddressFamily::UNIX, kind, NEW, None)?;
     sockopt::set_socket_nosigpipe(&socket, true)?;
     Ok(socket)
 }
 
+/// Returns two sockets that are connected to each other, non-blocking, close-on-exec and without SIGPIPE.
+pub(crate) fn socketpair(kind: SocketType) -> Result<(OwnedFd, OwnedFd)> {
+    let (one, other) = rustix::net::socketpair(AddressFamily::UNIX, kind, NEW, None)?;
+    sockopt::set_socket_nosigpipe(&one, true)?;
+    sockopt::set_socket_nosigpipe(&other, true)?;
+    Ok((one, other))
+}
+
 /// Takes one connection, non-blocking, close-on-exec and without SIGPIPE, without asking for the client's
 /// address.
+#[inline]
 pub(crate) fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd> {
-    let connection = accept_with(listener, FLAGS)?;
+    let connection = accept_with(listener, NEW)?;
     sockopt::set_socket_nosigpipe(&connection, true)?;
     Ok(connection)
 }
 
-/// Whether the socket listens.
-pub(crate) fn is_listening(socket: BorrowedFd<'_>) -> Result<bool> {
-    sockopt::socket_acceptconn(socket)
+/// The first group is the effective one. The process is known since FreeBSD 13.
+pub(crate) fn peer_credentials(socket: BorrowedFd<'_>) -> Result<PeerCredentials> {
+    let credentials = local_peercred(socket)?;
+    let [gid, ..] = credentials.cr_groups;
+    // SAFETY: all bits of the union are initialized (with zeros at least), and every pattern is a `pid_t`.
+    let pid = unsafe { credentials.cr_pid__c_anonymous_union.cr_pid };
+    Ok(PeerCredentials { uid: credentials.cr_uid, gid, pid: PeerCredentials::visible(pid) })
 }

@@ -1,4 +1,4 @@
-//! A descriptor on tokio's reactor.
+//! A descriptor that tokio's reactor watches.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -13,7 +13,7 @@ use crate::fault;
 /// Panics outside a tokio runtime with I/O enabled.
 pub(crate) fn watch_readable(socket: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     fault::call("epoll_ctl", || {
-        // SAFETY: an `OwnedFd` is open as long as it lives, it moves into the `AsyncFd`, and nobody replaces it
+        // SAFETY: an `OwnedFd` is open as long as it lives, it moves into the `AsyncFd`, and no code replaces it
         // there.
         let watched = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) };
         watched.map_err(io::Error::from)

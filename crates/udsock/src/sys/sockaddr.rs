@@ -5,6 +5,7 @@ use std::mem::{offset_of, size_of, zeroed};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::ptr;
 use std::slice;
 
 use rustix::net::addr::{SocketAddrArg, SocketAddrLen, SocketAddrOpaque};
@@ -15,7 +16,7 @@ use crate::fault;
 
 const PATH_OFFSET: usize = offset_of!(libc::sockaddr_un, sun_path);
 
-/// How many bytes follow the family in an address.
+/// How many bytes may follow the family in an address.
 pub(crate) const PATH_CAPACITY: usize = size_of::<libc::sockaddr_un>() - PATH_OFFSET;
 
 /// An address in the form that `bind` and `connect` take.
@@ -25,9 +26,12 @@ pub(crate) struct Sockaddr {
 }
 
 impl Sockaddr {
-    /// `path` is what follows the family; the kernel is told its exact length and needs no terminator.
+    /// Encodes an address from `path`, which are the bytes that follow the family. The kernel gets their exact length and needs
+    /// no terminator.
     ///
-    /// Nothing to bind or connect to (an unnamed address) is `EINVAL`, and what does not fit `ENAMETOOLONG`.
+    /// # Errors
+    ///
+    /// `EINVAL` for no bytes (an unnamed address), and `ENAMETOOLONG` for too many.
     pub(crate) fn new(path: &[u8]) -> io::Result<Self> {
         if path.is_empty() {
             return Err(errno(libc::EINVAL));
@@ -47,7 +51,17 @@ impl Sockaddr {
         Ok(Self { raw, length: length as SocketAddrLen })
     }
 
-    /// The address of a file.
+    /// The address of no name, which has the kernel of Linux give one.
+    pub(crate) fn unnamed() -> Self {
+        // SAFETY: every field of `sockaddr_un` is an integer or an array of integers, for which zero is a
+        // value.
+        let mut raw: libc::sockaddr_un = unsafe { zeroed() };
+        raw.sun_family = libc::AF_UNIX as libc::sa_family_t;
+        set_length(&mut raw, PATH_OFFSET);
+        Self { raw, length: PATH_OFFSET as SocketAddrLen }
+    }
+
+    /// Encodes the address of a file.
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
         Self::new(path.as_os_str().as_bytes())
     }
@@ -61,21 +75,21 @@ unsafe impl SocketAddrArg for Sockaddr {
     }
 }
 
-/// What follows the family in the address that the socket is bound to.
+/// Returns the bytes that follow the family in the address that the socket is bound to.
 pub(crate) fn local_name(socket: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
     // SAFETY: `name` passes a buffer and its size, as `getsockname` wants them.
     let query = |address, length| unsafe { libc::getsockname(socket.as_raw_fd(), address, length) };
     fault::call("getsockname", || name(query))
 }
 
-/// What follows the family in the address that the other end is bound to.
+/// Returns the bytes that follow the family in the address that the peer is bound to.
 pub(crate) fn peer_name(socket: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
     // SAFETY: `name` passes a buffer and its size, as `getpeername` wants them.
     let query = |address, length| unsafe { libc::getpeername(socket.as_raw_fd(), address, length) };
     fault::call("getpeername", || name(query))
 }
 
-/// Asks for an address in a buffer that also holds Linux's terminator behind a full `sun_path`.
+/// Queries an address into a buffer that also has room for Linux's terminator behind a full `sun_path`.
 fn name(query: impl FnOnce(*mut libc::sockaddr, *mut libc::socklen_t) -> i32) -> io::Result<Vec<u8>> {
     // SAFETY: every field of `sockaddr_storage` is an integer or an array of integers, for which zero is a
     // value.
@@ -86,17 +100,22 @@ fn name(query: impl FnOnce(*mut libc::sockaddr, *mut libc::socklen_t) -> i32) ->
         return Err(io::Error::last_os_error());
     }
     let length = length as usize;
-    // Some systems name the unnamed with no address at all, not even a family.
+    // Some systems report an unnamed socket with no address at all, not even a family.
     if length > 0 && i32::from(storage.ss_family) != libc::AF_UNIX {
         return Err(errno(libc::EAFNOSUPPORT));
     }
     if length > capacity {
         return Err(errno(libc::ENAMETOOLONG));
     }
-    // SAFETY: `storage` is initialized throughout (first with zeros), lives until the copy is made, and
-    // `length` is within it.
-    let bytes = unsafe { slice::from_raw_parts((&raw const storage).cast::<u8>(), length) };
-    Ok(bytes.get(PATH_OFFSET..).unwrap_or_default().to_vec())
+    Ok(name_of(&storage, length).to_vec())
+}
+
+/// Returns the bytes that follow the family in an address of `length` bytes that the kernel has written.
+pub(super) fn name_of(storage: &libc::sockaddr_storage, length: usize) -> &[u8] {
+    let length = length.min(size_of_val(storage));
+    // SAFETY: `storage` is initialized throughout (first with zeros), and `length` is within it.
+    let bytes = unsafe { slice::from_raw_parts(ptr::from_ref(storage).cast::<u8>(), length) };
+    bytes.get(PATH_OFFSET..).unwrap_or_default()
 }
 
 #[cfg(test)]

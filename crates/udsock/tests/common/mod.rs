@@ -1,4 +1,4 @@
-//! What the tests share. Each test file uses its own part of it.
+//! Helpers of the tests. Each test file uses some of them.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -62,7 +62,7 @@ pub async fn settle() {
     }
 }
 
-/// Polls a future once and says how often it has been woken since.
+/// Polls a future once and counts how often it was woken since.
 pub struct Probe {
     wakes: Arc<Wakes>,
 }

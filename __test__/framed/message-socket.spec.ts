@@ -1,0 +1,90 @@
+import { Duplex } from 'node:stream'
+import test from 'ava'
+import { type MessageSocket as PublicSocket } from '../../index.js'
+import * as internals from '../../dist/message-socket.js'
+import { once } from '../helpers/sockets.js'
+
+/** The declarations leave out what a subclass needs. */
+const { MessageSocket, transmit } = internals as unknown as {
+  MessageSocket: new (stream: Duplex, decoder: object, options: object) => PublicSocket
+  transmit: symbol
+}
+
+/** Holds whole messages, as a socket with records delivers them. */
+class Records {
+  readonly #messages: Buffer[] = []
+  readonly info = { descriptors: [], truncated: false }
+
+  get isEmpty(): boolean {
+    return this.#messages.length === 0
+  }
+
+  push(message: Buffer): void {
+    this.#messages.push(message)
+  }
+
+  next(): Buffer | undefined {
+    return this.#messages.shift()
+  }
+
+  end(): void {}
+
+  discard(): void {}
+}
+
+/** A stream of records that sends to itself. */
+const echo = (): Duplex =>
+  new Duplex({
+    objectMode: true,
+    read() {},
+    write(message, _encoding, callback) {
+      this.push(message)
+      callback()
+    },
+    final(callback) {
+      this.push(null)
+      callback()
+    },
+  })
+
+type Callback = (error?: Error | null) => void
+
+class RecordSocket extends MessageSocket {
+  readonly #stream: Duplex
+
+  constructor(stream: Duplex) {
+    super(stream, new Records(), { maxMessageLength: 100, allowHalfOpen: false })
+    this.#stream = stream
+  }
+
+  [transmit](bytes: Uint8Array, callback?: Callback): boolean {
+    return this.#stream.write(Buffer.from(bytes), callback)
+  }
+}
+
+test('a message socket works over any stream, and an empty record is a message', async t => {
+  const socket = new RecordSocket(echo())
+  socket.send('one')
+  socket.send('')
+  await socket.sendAndWait(new Uint8Array([1, 2]))
+  socket.end('last')
+  const received: string[] = []
+  for await (const message of socket) received.push(message.toString('latin1'))
+  t.deepEqual(received, ['one', '', '\x01\x02', 'last'])
+  t.throws(() => socket.send('x'.repeat(101)), { code: 'ERR_FRAME_TOO_LARGE' })
+})
+
+test("a message socket over any stream waits for the promises of its 'message' listeners before it ends", async t => {
+  const events: string[] = []
+  const stream = echo()
+  const socket = new RecordSocket(stream)
+  stream.push(Buffer.from('question'))
+  stream.push(null)
+  socket.on('message', async message => {
+    await once(socket, 'end')
+    events.push(`${message} ${stream.writableEnded}`)
+  })
+  await once(socket, 'close')
+  events.push('close')
+  t.deepEqual(events, ['question false', 'close'])
+})

@@ -1,0 +1,6 @@
+import test from 'ava'
+import { roundTrips } from './round-trip.mjs'
+
+test('round trips', async t => {
+  t.is(await roundTrips(), 'own and net came back, supported: true')
+})

@@ -1,0 +1,5 @@
+module.exports = {
+  testMatch: ['**/jest-*.test.*'],
+  moduleFileExtensions: ['mjs', 'cjs', 'js', 'json', 'node'],
+  transform: {},
+}

@@ -1,0 +1,6 @@
+import assert from 'node:assert'
+import { roundTrips } from './round-trip.mjs'
+
+it('round trips', async () => {
+  assert.equal(await roundTrips(), 'own and net came back, supported: true')
+})

@@ -1,0 +1,3 @@
+const { roundTrips } = require('./round-trip.cjs')
+
+void roundTrips().then(console.log)

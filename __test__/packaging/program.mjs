@@ -1,0 +1,3 @@
+import { roundTrips } from './round-trip.mjs'
+
+console.log(await roundTrips())
