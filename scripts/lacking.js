@@ -113,6 +113,12 @@ export const lacking = [
   ...on(
     'deno',
     'listener/control-plane',
+    'it aborts when it needs a thread and there is none',
+    'without a spare thread listen() fails with EAGAIN, and works as soon as there is one',
+  ),
+  ...on(
+    'deno',
+    'listener/control-plane',
     'it does not wait for the clean-up of a worker that is terminated',
     "listeners of '*' that are being made leave no file behind the end of their *terminate",
   ),
