@@ -2,11 +2,6 @@
  * Makes accessors assignable, as the plain properties of node:net's sockets are.
  */
 
-/** Sets an own property, as an assignment does where the prototype has no accessor of that name. */
-export function setOwn(object: object, name: string, value: unknown): void {
-  Object.defineProperty(object, name, { value, writable: true, enumerable: true, configurable: true })
-}
-
 /** Makes the accessors `names` of `prototype` assignable: an object that one was assigned to has an own property of that name. */
 export function makeAssignable(prototype: object, names: readonly string[]): void {
   for (const name of names) {
@@ -15,7 +10,8 @@ export function makeAssignable(prototype: object, names: readonly string[]): voi
       configurable: true,
       get,
       set(this: object, value: unknown) {
-        setOwn(this, name, value)
+        // As an assignment does where the prototype has no accessor of that name.
+        Object.defineProperty(this, name, { value, writable: true, enumerable: true, configurable: true })
       },
     })
   }

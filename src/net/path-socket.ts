@@ -12,7 +12,7 @@ import nodeNet, {
 } from 'node:net'
 import { constants } from 'node:os'
 import { addAbortSignal, Duplex } from 'node:stream'
-import { setOwn } from '../internal/assignable.js'
+import { makeAssignable } from '../internal/assignable.js'
 import { type WriteCallback } from '../internal/callback-queue.js'
 import { Handle } from '../internal/handle.js'
 import {
@@ -155,11 +155,6 @@ export class PathSocket extends UnixSocket {
     // node:http asks for it six times a request, and 'connected' is the answer then.
     if (this.#state !== 'connected' && !this.#isBegun()) return null
     return (this.#socketHandle ??= new SocketHandle(this))
-  }
-
-  /** @internal */
-  set _handle(value: unknown) {
-    setOwn(this, '_handle', value)
   }
 
   /** Whether a connection is being made. */
@@ -347,6 +342,7 @@ export class PathSocket extends UnixSocket {
 }
 
 const { _write, _writev } = PathSocket.prototype
+makeAssignable(PathSocket.prototype, ['_handle'])
 Object.defineProperty(PathSocket.prototype, ownWrites, { value: { _write, _writev } })
 
 for (const name of ['getTypeOfService', 'setTypeOfService'] as const)

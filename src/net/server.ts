@@ -10,7 +10,7 @@ import { type BlockList, type ListenOptions, type Server as NetServer, type Serv
 import { constants } from 'node:os'
 import { inspect, promisify } from 'node:util'
 import { Acceptor } from '../internal/acceptor.js'
-import { setOwn } from '../internal/assignable.js'
+import { makeAssignable } from '../internal/assignable.js'
 import { type Engine, engine } from '../internal/engine.js'
 import { invalidType } from '../internal/errors.js'
 import { Handle } from '../internal/handle.js'
@@ -115,11 +115,6 @@ class PathServer extends ServerEmitter implements AsyncDisposable {
       unref: () => this.unref(),
       hasRef: () => this.#isReferenced && this.listening,
     }))
-  }
-
-  /** @internal */
-  set _handle(value: unknown) {
-    setOwn(this, '_handle', value)
   }
 
   /** Returns the path of the last `listen()`; null if there was none. */
@@ -327,6 +322,7 @@ export interface ServerConstructor {
   readonly prototype: Server
 }
 
+makeAssignable(PathServer.prototype, ['_handle'])
 throwAtCaller(PathServer.prototype, 'listen')
 
 export const Server = callable(PathServer, 'Server') as unknown as ServerConstructor
