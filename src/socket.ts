@@ -214,8 +214,6 @@ export class UnixSocket extends NetSocketSurface {
     }
     const writer = this.#openWriter()
     const bound = callback === undefined ? undefined : bind(this.#reader, callback as WriteCallback)
-    if (chunk === undefined || chunk === null)
-      return super.end(chunk, encoding as BufferEncoding, bound as () => void)
     if (chunkExceedsLimit(writer, chunk, this.#defaultEncoding)) {
       refuse(writer, bound)
       return this
