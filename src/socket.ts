@@ -19,17 +19,15 @@ import {
   bytesQueued,
   connectTo,
   endReading,
-  enterContext,
   hangUp,
   hasInput,
-  inContext,
+  idleTimer,
   onEvent,
   onStall,
   handleOf,
   ownWrites,
   prepare,
   reportUnsent,
-  stopTimer,
   unsentError,
   writeFrame,
 } from './internal/hooks.js'
@@ -37,7 +35,7 @@ import { type InspectContext, inspected, socketFields } from './internal/inspect
 import { type SendOptions } from './internal/message-info.js'
 import { NetSocketSurface } from './internal/net-socket-surface.js'
 import { Reader } from './internal/reader.js'
-import { Resource } from './internal/resource.js'
+import { type Resource } from './internal/resource.js'
 import { take } from './internal/shortcut.js'
 import { bind, chunkExceedsLimit, owned, refuse } from './internal/write-guard.js'
 import { type WriteOptions } from './internal/write-options.js'
@@ -80,7 +78,7 @@ export class UnixSocket extends NetSocketSurface {
   }
 
   /** @internal */
-  get [handleOf](): Handle {
+  override get [handleOf](): Handle {
     return this.#handle
   }
 
@@ -251,18 +249,8 @@ export class UnixSocket extends NetSocketSurface {
   }
 
   /** @internal */
-  override [inContext]<T>(work: () => T): T {
-    return this.#handle.resource.runInAsyncScope(work)
-  }
-
-  /** @internal */
   [hasInput](): boolean {
     return this.#handle.isOpen && (this.#reader.isClosed || this.#handle.hasInput)
-  }
-
-  /** @internal */
-  [enterContext](): Resource {
-    return (this.#handle.resource = new Resource('UnixSocket'))
   }
 
   /** @internal */
@@ -307,7 +295,7 @@ export class UnixSocket extends NetSocketSurface {
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this[stopTimer]()
+    this[idleTimer]?.stop()
     this.#reader.cancelFailure()
     this.#handle.close()
     this.#reader.close()

@@ -8,10 +8,6 @@ export const onEvent = Symbol('onEvent')
 export const touch = Symbol('touch')
 /** The timer of `setTimeout`, once it was used. */
 export const idleTimer = Symbol('idleTimer')
-/** Stops that timer. */
-export const stopTimer = Symbol('stopTimer')
-/** Runs a function in the async context of the socket's events. */
-export const inContext = Symbol('inContext')
 /** Makes the error for a failed system call. */
 export const callError = Symbol('callError')
 /** The handle of the socket's connection. */
@@ -42,8 +38,6 @@ export const writeFrame: unique symbol = Symbol.for('udsock.writeFrame')
 export const heldBytes: unique symbol = Symbol.for('udsock.heldBytes')
 /** Returns whether bytes, an end or an error of the peer wait, in the kernel or in the engine. */
 export const hasInput = Symbol('hasInput')
-/** Moves the socket's events into the async context of the caller. */
-export const enterContext = Symbol('enterContext')
 /** Ends a Descriptor's ownership; returns the id by which the addon holds the descriptor. */
 export const takeDescriptor = Symbol('takeDescriptor')
 /** What the socket of `udsock/dgram` uses of the DatagramSocket that it has. */

@@ -4,7 +4,8 @@
  * The timer may run while the timeout is 0: http servers set and clear it with each request, and starting a timer costs more than letting one
  * elapse.
  */
-import { inContext } from './hooks.js'
+import { handleOf } from './hooks.js'
+import { type Resource } from './resource.js'
 import { clearTimeout, setTimeout } from './scheduling.js'
 
 /** The longest delay of Node's timers. */
@@ -12,7 +13,7 @@ const longestTimeout = 2 ** 31 - 1
 
 /** The socket of a timer. */
 export interface TimedSocket {
-  [inContext]<T>(work: () => T): T
+  readonly [handleOf]: { readonly resource: Resource }
   emit(event: 'timeout'): boolean
 }
 
@@ -57,7 +58,8 @@ export class IdleTimer {
     this.#duration = milliseconds
     // In the socket's context at that time: a socket that is reused has the context of its next request.
     const elapsed = (): void => {
-      if (this.#timeout !== 0) this.#socket[inContext](() => this.#socket.emit('timeout'))
+      const socket = this.#socket
+      if (this.#timeout !== 0) socket[handleOf].resource.runInAsyncScope(() => socket.emit('timeout'))
     }
     this.#timer = setTimeout(elapsed, Math.min(milliseconds, longestTimeout)).unref()
   }

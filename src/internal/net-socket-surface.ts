@@ -5,7 +5,8 @@
 import { Duplex, type DuplexOptions } from 'node:stream'
 import { makeAssignable } from './assignable.js'
 import { atCaller, systemError } from './errors.js'
-import { callError, idleTimer, inContext, reportUnsent, stopTimer, touch, unsentError } from './hooks.js'
+import { type Handle } from './handle.js'
+import { callError, handleOf, idleTimer, reportUnsent, touch, unsentError } from './hooks.js'
 import { IdleTimer } from './idle-timer.js'
 import { CallbackResource } from './resource.js'
 import { nextTick } from './scheduling.js'
@@ -46,7 +47,7 @@ export abstract class NetSocketSurface extends Duplex {
   }
 
   /** @internal */
-  abstract [inContext]<T>(work: () => T): T
+  abstract get [handleOf](): Handle
 
   /** @internal */
   [unsentError](error: Error | null): Error | null {
@@ -100,11 +101,6 @@ export abstract class NetSocketSurface extends Duplex {
   /** @internal */
   [touch](): void {
     this[idleTimer]?.touch()
-  }
-
-  /** @internal */
-  [stopTimer](): void {
-    this[idleTimer]?.stop()
   }
 
   /** Ends the writable side, and destroys the socket when the kernel has taken everything. Source: `socket.destroySoon` of node:net. */

@@ -2,8 +2,8 @@
  * The objects that programs find as `_handle` on sockets and servers. They are not handles of Node: Node does not treat them as streams, and cannot send
  * them to another process.
  */
-import { enterContext, hasInput } from '../internal/hooks.js'
-import { type Resource } from '../internal/resource.js'
+import { handleOf, hasInput } from '../internal/hooks.js'
+import { Resource } from '../internal/resource.js'
 
 /** The server of a `ServerHandle`. */
 export interface HandleOwner {
@@ -44,7 +44,7 @@ export class ServerHandle {
 /** The socket of a `SocketHandle`. */
 export interface HandledSocket {
   [hasInput](): boolean
-  [enterContext](): Resource
+  readonly [handleOf]: { resource: Resource }
   ref(): void
   unref(): void
   destroy(): void
@@ -73,7 +73,7 @@ export class SocketHandle {
   }
 
   asyncReset(): void {
-    this.#resource = this.#socket[enterContext]()
+    this.#resource = this.#socket[handleOf].resource = new Resource('UnixSocket')
   }
 
   getAsyncId(): number {

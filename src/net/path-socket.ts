@@ -20,7 +20,6 @@ import {
   callError,
   endReading,
   hangUp,
-  inContext,
   handleOf,
   ownWrites,
   prepare,
@@ -278,7 +277,7 @@ export class PathSocket extends UnixSocket {
       // node:net emits 'close' when its handle has closed.
       if (wasBegun)
         this[handleOf].engine.phases.whenClosing(() =>
-          this[inContext](() => this.#emitClose([error !== null])),
+          this[handleOf].resource.runInAsyncScope(this.#emitClose, this, [error !== null]),
         )
       else nextTick(() => this.#emitClose([]))
     })
@@ -342,8 +341,8 @@ export class PathSocket extends UnixSocket {
 }
 
 const { _write, _writev } = PathSocket.prototype
-makeAssignable(PathSocket.prototype, ['_handle'])
 Object.defineProperty(PathSocket.prototype, ownWrites, { value: { _write, _writev } })
+makeAssignable(PathSocket.prototype, ['_handle'])
 
 for (const name of ['getTypeOfService', 'setTypeOfService'] as const)
   if (!(name in nodeNet.Socket.prototype)) Reflect.deleteProperty(PathSocket.prototype, name)
