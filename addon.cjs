@@ -1,4 +1,4 @@
-// Loads the addon, or keeps the reason why it cannot be loaded. Written by scripts/platforms.js.
+// Loads the addon, or keeps the error of each attempt. Written by scripts/platforms.js.
 // Each require has its name in full and a try of its own, so that bundlers follow those that exist.
 'use strict'
 
@@ -126,15 +126,9 @@ function loadFor(platform) {
   return undefined
 }
 
-// Bun finds the names that are there after the module has run.
-exports.failure = undefined
+exports.attempts = attempts
 try {
   exports.native = load()
 } catch (error) {
   attempts.push(error)
-}
-if (exports.native === undefined) {
-  // The first attempt is the most telling one.
-  const cause = attempts.reduceRight((after, { message }) => new Error(message, { cause: after }), undefined)
-  exports.failure = new Error('Failed to load native binding', { cause })
 }

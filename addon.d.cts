@@ -1,4 +1,4 @@
 /** The addon, if it was loaded. */
 export declare const native: typeof import('./binding.cjs') | undefined
-/** Why it was not loaded. */
-export declare const failure: unknown
+/** The errors of the attempts to load it, in their order. */
+export declare const attempts: readonly Error[]

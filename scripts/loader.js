@@ -1,7 +1,7 @@
 // The text of addon.cjs, the package's loader. It knows the platforms of scripts/platforms.js alone: the generated binding.cjs knows every
 // platform of Node, and reads a file to tell the C libraries of Linux apart, which takes milliseconds of each start.
 
-const head = `// Loads the addon, or keeps the reason why it cannot be loaded. Written by scripts/platforms.js.
+const head = `// Loads the addon, or keeps the error of each attempt. Written by scripts/platforms.js.
 // Each require has its name in full and a try of its own, so that bundlers follow those that exist.
 'use strict'
 
@@ -35,17 +35,11 @@ const tail = `    default:
   return undefined
 }
 
-// Bun finds the names that are there after the module has run.
-exports.failure = undefined
+exports.attempts = attempts
 try {
   exports.native = load()
 } catch (error) {
   attempts.push(error)
-}
-if (exports.native === undefined) {
-  // The first attempt is the most telling one.
-  const cause = attempts.reduceRight((after, { message }) => new Error(message, { cause: after }), undefined)
-  exports.failure = new Error('Failed to load native binding', { cause })
 }
 `
 

@@ -2,7 +2,7 @@
 import { type Server as NetServer } from 'node:net'
 import { unsupportedPlatform } from '../internal/errors.js'
 import { type CloseOptions, closeOptions, signalOf } from '../internal/listener-options.js'
-import { loadFailure } from '../internal/native.js'
+import { loadAttempts } from '../internal/native.js'
 import { type InheritedListener, type ListenOptions } from '../listen.js'
 import { type UnixSocketPath } from '../path.js'
 import { nodePath } from './target.js'
@@ -17,7 +17,7 @@ export async function serveByNode(
   options: ListenOptions,
 ): Promise<(options?: CloseOptions) => Promise<void>> {
   const isKnown = Object.keys(options).every(name => known.has(name))
-  if (!isKnown || (typeof target === 'object' && 'fd' in target)) throw unsupportedPlatform(loadFailure)
+  if (!isKnown || (typeof target === 'object' && 'fd' in target)) throw unsupportedPlatform(loadAttempts)
   const signal = signalOf(options)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)

@@ -1,6 +1,6 @@
 /** The addon's functions, typed. What they return from 0 up is a count or an id; below 0 it is a negative errno, or INTERNAL after a panic. */
 import { unsupportedPlatform } from './errors.js'
-import { loadFailure, type Native, native } from './native.js'
+import { loadAttempts, type Native, native } from './native.js'
 
 export type Driver = InstanceType<Native['Driver']>
 
@@ -95,6 +95,6 @@ export interface RawFunctions {
 
 /** Returns the addon. Throws ERR_UNSUPPORTED_PLATFORM where there is none. */
 export function binding(): Native {
-  if (native === undefined) throw unsupportedPlatform(loadFailure)
+  if (native === undefined) throw unsupportedPlatform(loadAttempts)
   return native
 }

@@ -257,9 +257,9 @@ export function internalError(what: string): Error & { code: string } {
   )
 }
 
-/** `failure`: what the addon's loader threw. */
-export function unsupportedPlatform(failure: unknown): Error & { code: string } {
+/** `attempts`: the errors of the attempts to load the addon. */
+export function unsupportedPlatform(attempts: readonly Error[]): Error & { code: string } {
   const host = thisHost()
-  const cause = decisiveFailure(failure, packageName(host))
-  return coded(new Error(unsupportedText(host, failure), { cause }), 'ERR_UNSUPPORTED_PLATFORM')
+  const cause = decisiveFailure(attempts, packageName(host))
+  return coded(new Error(unsupportedText(host, attempts), { cause }), 'ERR_UNSUPPORTED_PLATFORM')
 }

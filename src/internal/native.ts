@@ -4,13 +4,13 @@
  * - Importing this module never throws. Where the addon is missing, `native` and all numbers are undefined.
  * - Each number is read once, when this module is loaded: a property of a native object costs too much for each event.
  */
-import { failure, native as loaded } from '../../addon.cjs'
+import { attempts, native as loaded } from '../../addon.cjs'
 
 export type Native = typeof import('../../binding.cjs')
 
 export const native: Native | undefined = loaded
-/** Why there is no `native`. */
-export const loadFailure: unknown = failure
+/** The errors of the attempts to load the addon. */
+export const loadAttempts = attempts
 
 const numbers = native ?? ({} as Native)
 

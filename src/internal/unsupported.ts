@@ -54,13 +54,10 @@ function libcOf(platform: string): Pick<Host, 'libc' | 'glibcVersion'> {
 }
 
 /** Returns the attempt of the loader that says why: that of an addon that exists, or else that of the platform's package. */
-export function decisiveFailure(failure: unknown, name: string): Error | undefined {
-  const attempts: Error[] = []
-  for (let cause = failure; cause instanceof Error; cause = cause.cause) attempts.push(cause)
+export function decisiveFailure(attempts: readonly Error[], name: string): Error | undefined {
   return (
-    attempts.find(
-      ({ message }) => !/^(?:Cannot find|Unsupported|Failed to load native binding)/.test(message),
-    ) ?? attempts.find(({ message }) => message.startsWith(`Cannot find module '${name}'`))
+    attempts.find(({ message }) => !/^(?:Cannot find|Unsupported)/.test(message)) ??
+    attempts.find(({ message }) => message.startsWith(`Cannot find module '${name}'`))
   )
 }
 
@@ -70,17 +67,17 @@ export function packageName({ platform, arch, libc }: Host): string {
   return `udsock-${platform}-${arch}${suffix}`
 }
 
-/** Returns the text of the error for what the loader reported. */
-export function unsupportedText(host: Host, failure: unknown): string {
+/** Returns the text of the error for these attempts of the loader. */
+export function unsupportedText(host: Host, attempts: readonly Error[]): string {
   const { platform, arch, libc, glibcVersion, runtime } = host
   const system = libc === undefined ? '' : `, ${libc}${glibcVersion === undefined ? '' : ` ${glibcVersion}`}`
-  return `udsock cannot be used on ${platform} ${arch}${system} with ${runtime}: ${reasonOf(host, failure)}`
+  return `udsock cannot be used on ${platform} ${arch}${system} with ${runtime}: ${reasonOf(host, attempts)}`
 }
 
-function reasonOf(host: Host, failure: unknown): string {
+function reasonOf(host: Host, attempts: readonly Error[]): string {
   const { platform, arch, libc, glibcVersion, givenFile } = host
   const name = packageName(host)
-  const message = decisiveFailure(failure, name)?.message ?? ''
+  const message = decisiveFailure(attempts, name)?.message ?? ''
   if (/addons? (?:is|are) disabled|--allow-addons|ERR_DLOPEN_DISABLED/.test(message))
     return 'Node was started with --permission, but without --allow-addons (or with --no-addons), and udsock is an addon'
   const lacking = /requires (?:ffi|env|read|sys) access[^,]*/i.exec(message)?.[0]

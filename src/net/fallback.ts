@@ -3,7 +3,7 @@
  * replace its import on every platform.
  */
 import nodeNet from 'node:net'
-import { loadFailure } from '../internal/native.js'
+import { loadAttempts } from '../internal/native.js'
 import { unsupportedPlatform } from '../internal/errors.js'
 import { isSupported } from '../supported.js'
 import * as factory from './create-server.js'
@@ -11,7 +11,7 @@ import * as server from './server.js'
 import * as socket from './socket.js'
 
 if (!isSupported) {
-  const { message } = unsupportedPlatform(loadFailure)
+  const { message } = unsupportedPlatform(loadAttempts)
   process.emitWarning(`udsock/net and udsock/http use node:net: ${message}`, { code: 'UDSOCK_FALLBACK' })
 }
 
