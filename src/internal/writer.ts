@@ -83,7 +83,7 @@ export class Writer implements Flushable {
 
   /** Implements `_write`. */
   write(chunk: Uint8Array | string, encoding: BufferEncoding, callback: WriteCallback): void {
-    if (this.#parcels?.isEmpty === false) return this.#hold([{ chunk, encoding }], callback)
+    if (this.#parcels?.isEmpty === false) return this.writev([{ chunk, encoding }], callback)
     const bytes = typeof chunk === 'string' ? this.#putText(chunk, encoding) : chunk
     this.handle.engine.sendQueued(this)
     if (bytes === undefined) this.#send()
@@ -95,21 +95,17 @@ export class Writer implements Flushable {
 
   /** Implements `_writev`. */
   writev(chunks: readonly WrittenChunk[], callback: WriteCallback): void {
-    if (this.#parcels?.isEmpty === false) return this.#hold(chunks, callback)
+    const parcels = this.#parcels?.isEmpty === false ? this.#parcels : undefined
     for (const { chunk, encoding } of chunks) {
+      if (parcels !== undefined) {
+        parcels.hold(chunk, encoding)
+        continue
+      }
       const bytes = typeof chunk === 'string' ? this.#putText(chunk, encoding) : chunk
       if (bytes === undefined) continue
       if (isLost(bytes)) return callback(bufferChanged())
       this.#queue.put(bytes, byteLength(bytes))
     }
-    this.handle.engine.sendQueued(this)
-    this.#send()
-    this.#complete(callback)
-  }
-
-  /** Sends chunks of which some have descriptors, each in its turn. */
-  #hold(chunks: readonly WrittenChunk[], callback: WriteCallback): void {
-    for (const { chunk, encoding } of chunks) this.#parcels!.hold(chunk, encoding)
     this.handle.engine.sendQueued(this)
     this.#send()
     this.#complete(callback)
@@ -217,9 +213,8 @@ export class Writer implements Flushable {
   }
 
   #sendChunk(chunk: Uint8Array): void {
-    const length = byteLength(chunk)
     const { sent } = this.#queue
-    this.#queue.sendChunk(chunk, length)
+    this.#queue.sendChunk(chunk, byteLength(chunk))
     this.#afterSend(sent)
   }
 
@@ -275,7 +270,7 @@ export class Writer implements Flushable {
     const queue = this.#queue
     if (queue.failure !== 0) this.#settleFailed(queue.failure)
     else if (this.#waiting !== undefined) this.#settleWaiting(this.#waiting)
-    else if (this.#finishing !== undefined && queue.unsent === 0) this.#finish()
+    else if (this.#finishing !== undefined && queue.unsent === 0) this.#finish(this.#finishing)
     // From now on Writable accounts for what the shortcut took and the kernel has no room for.
     else if (queue.unsent > 0 && this.handle.isBlocked && isIdleStream(this.socket))
       superWrite.call(this.socket, queue.takeBack())
@@ -299,16 +294,12 @@ export class Writer implements Flushable {
     if (this.#waiting === undefined) this.#checkAccount()
   }
 
-  #finish(): void {
+  #finish(callback: WriteCallback): void {
     const errno = this.handle.shutdown(1)
     // ENOTCONN: the peer has gone, and needs no end. After any other failure the peer would wait for an end.
-    if (errno < 0 && errno !== -ENOTCONN) {
-      this.#reportFailure(errno, 'shutdown')
-      return
-    }
-    const callback = this.#finishing
+    if (errno < 0 && errno !== -ENOTCONN) return this.#reportFailure(errno, 'shutdown')
     this.#finishing = undefined
-    if (callback !== undefined) this.handle.resource.runInAsyncScope(callback)
+    this.handle.resource.runInAsyncScope(callback)
   }
 
   /** Reports the failure of a send. Drops what Writable hands over after it if the reader waits for the writer. */
