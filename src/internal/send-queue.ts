@@ -148,14 +148,8 @@ export class SendQueue {
       this.send()
       return
     }
-    this.#queued += length
     const sent = this.#handle.write(chunk, 0, length)
-    if (sent === length) {
-      this.#sent += length
-    } else {
-      this.#push(length > smallChunk ? chunk : Buffer.from(chunk), length)
-      this.#advance(sent, 1)
-    }
+    this.record(sent < length && length <= smallChunk ? Buffer.from(chunk) : chunk, length, sent)
   }
 
   /** Records the result of a send of `chunk` that was made while nothing was queued. What the kernel did not take is queued. */
