@@ -21,6 +21,7 @@ import {
 } from './internal/validation.js'
 import { inheritError, refuseForAbstract, refuseForInherited } from './internal/listen-errors.js'
 import { bindPath } from './internal/bound-path.js'
+import { pathText } from './internal/inspect.js'
 import { type Limits } from './internal/connection-limits.js'
 import { ListenHandle } from './internal/listen-handle.js'
 import { type ListenerSettings } from './internal/listener-options.js'
@@ -300,8 +301,8 @@ function inherit(own: Engine, fd: number, resource: Resource, kind: Kind): Liste
 /** Returns the path that an inherited listener is bound to. */
 function boundPlace({ engine: own, id }: ListenHandle, fd: number): Place {
   const bytes = own.driver.localAddress(id)
-  const display = bytes.length === 0 ? `fd ${fd}` : Buffer.from(bytes).toString().replace('\0', '@')
-  return { path: pathFromBytes(bytes) ?? bytes, display }
+  const path = pathFromBytes(bytes)
+  return { path: path ?? bytes, display: pathText(path) ?? `fd ${fd}` }
 }
 
 async function bind(

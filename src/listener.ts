@@ -10,6 +10,7 @@ import { inspect } from 'node:util'
 import { type Descriptor, descriptorOf } from './descriptor.js'
 import { eachAccepted } from './internal/accept-iteration.js'
 import { Acceptor } from './internal/acceptor.js'
+import { hasBrand } from './internal/brand.js'
 import { ConnectionLimits } from './internal/connection-limits.js'
 import { accepted } from './internal/diagnostics.js'
 import { atCaller, illegalConstructor, listenerClosed, systemError } from './internal/errors.js'
@@ -339,11 +340,7 @@ const stateTexts = { open: 'listening', stopping: 'draining', draining: 'drainin
 
 /** Whether `value` is a listener of any copy of this package, open or closed. Never throws. */
 export function isUnixListener(value: unknown): value is UnixListener {
-  try {
-    return typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[brand] === true
-  } catch {
-    return false
-  }
+  return hasBrand(value, brand)
 }
 
 const { accept, ready, close, duplicate } = UnixListener.prototype

@@ -3,7 +3,6 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { type IncomingMessage, type ServerResponse } from 'node:http'
 import { type Server as NetServer } from 'node:net'
 import { type Duplex } from 'node:stream'
-import { fileURLToPath } from 'node:url'
 import { binding } from '../internal/binding.js'
 import { builtin } from '../internal/builtins.js'
 import { engine } from '../internal/engine.js'
@@ -11,9 +10,9 @@ import { handleOf } from '../internal/hooks.js'
 import { nextTick, setImmediate } from '../internal/scheduling.js'
 import { leaveEndToTls } from '../internal/tls.js'
 import { type UnixListener } from '../listener.js'
-import { type UnixSocketPath } from '../path.js'
 import { type UnixSocket } from '../socket.js'
 import { completeNetServer, type NodeServer } from './node-server.js'
+import { nodePath } from './target.js'
 
 /** The fields of node:http on the socket of a connection. */
 interface HttpSocket extends Duplex {
@@ -32,12 +31,6 @@ interface RequestMessage {
 interface Session {
   close(): void
   once(event: 'close', listener: () => void): unknown
-}
-
-/** Returns the text for `server.address()`, as in node:net, with the zero byte of an abstract name. */
-function addressOf(path: UnixSocketPath): string {
-  if (typeof path === 'string') return path
-  return path instanceof URL ? fileURLToPath(path) : Buffer.from(path).toString()
 }
 
 /** Makes a response whose head was not sent yet the last one of its connection. */
@@ -93,7 +86,7 @@ export class Service {
       unref: () => void listener.unref(),
     }
     own._handle = this.#handle
-    own._pipeName = addressOf(listener.path)
+    own._pipeName = nodePath(listener.path)
     own.on('secureConnection', this.#onSecure).on('session', this.#onSession)
     this.#ended = new Promise(resolve => own.once('close', resolve)).then(() => this.#forget())
     listener.once('close', () => this.#onListenerClose())

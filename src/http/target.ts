@@ -21,7 +21,7 @@ function nodeTarget(path: unknown): ResolvedPath {
   return { bytes: Buffer.from(display), display }
 }
 
-/** Returns the string with which node:net listens and connects. */
+/** Returns the string by which `listen()`, `connect()` and `server.address()` of node:net name a path. */
 export function nodePath(path: unknown): string {
   if (path instanceof URL) return fileURLToPath(path)
   if (types.isUint8Array(path)) return Buffer.from(path).toString()

@@ -7,6 +7,7 @@
 import { channel } from 'node:diagnostics_channel'
 import { debuglog } from 'node:util'
 import { failureOf, handleOf } from './hooks.js'
+import { pathText } from './inspect.js'
 import { monotonicTime, nextTick } from './scheduling.js'
 
 /** What the events of one call share. `duration` is in milliseconds. */
@@ -162,8 +163,7 @@ function nameOf({ path, listener, socket }: Reported): string {
   const own = socket?.localPath ?? socket?.path ?? socket?.remotePath
   // `{ autobind: true }` of `bindDatagram()` is no path.
   const isPath = typeof path !== 'object' || path === null || !('autobind' in path)
-  const given = (isPath ? path : undefined) ?? listener?.path ?? own ?? '(no path)'
-  return given instanceof Uint8Array ? Buffer.from(given).toString().replace('\0', '@') : String(given)
+  return pathText((isPath ? path : undefined) ?? listener?.path ?? own) ?? '(no path)'
 }
 
 function writeLog(name: string, text: (message: Reported) => string): void {

@@ -1,5 +1,5 @@
 /** What `util.inspect()` and error texts show of sockets, listeners and paths. Inspecting never throws. */
-import { inspect, type InspectOptions } from 'node:util'
+import { inspect, type InspectOptions, types } from 'node:util'
 import { type UnixSocketPath } from '../path.js'
 import { type PeerCredentials } from '../peer.js'
 
@@ -27,11 +27,9 @@ export function inspected(
 }
 
 /** Returns a path as error texts show it: an abstract name has '@' for its zero byte. */
-export function pathText(path: UnixSocketPath | undefined): string | undefined {
+export function pathText(path: unknown): string | undefined {
   if (path === undefined) return undefined
-  return typeof path === 'string' || path instanceof URL
-    ? String(path)
-    : Buffer.from(path).toString().replace('\0', '@')
+  return types.isUint8Array(path) ? Buffer.from(path).toString().replace('\0', '@') : String(path)
 }
 
 interface Inspectable {
