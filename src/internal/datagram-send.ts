@@ -1,14 +1,13 @@
 /** The options of `DatagramSocket.send()`. */
 import { type DatagramSendOptions } from './datagram-info.js'
 import { type DatagramReceiver, receiverAt } from './datagram-receiver.js'
-import { checkDescriptors, holdAll } from './descriptor-writing.js'
+import { holdAll, sendRules } from './descriptor-writing.js'
 import { type Engine } from './engine.js'
 import { type Parcel } from './parcels.js'
-import { oneOf, OptionSet } from './validation.js'
+import { OptionSet } from './validation.js'
 
 const sendOptions = new OptionSet<DatagramSendOptions>('send()', {
-  descriptors: checkDescriptors,
-  whenTooMany: oneOf('wait', 'error'),
+  ...sendRules,
   // Checked where it is resolved.
   to: () => {},
 })

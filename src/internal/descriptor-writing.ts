@@ -16,28 +16,27 @@ import { type Parcel } from './parcels.js'
 import { nextTick } from './scheduling.js'
 import { smallChunk } from './send-queue.js'
 import { takeLent } from './shortcut.js'
-import { oneOf, OptionSet } from './validation.js'
+import { oneOf, OptionSet, type Rules } from './validation.js'
 import { exceedsLimit, limitError, refuse } from './write-guard.js'
 import { type WriteOptions } from './write-options.js'
 import { type Writer } from './writer.js'
 
-const options = new OptionSet<WriteOptions>('write()', {
+/** The rules of `SendOptions`. */
+export const sendRules: Rules<SendOptions> = {
   descriptors: checkDescriptors,
+  whenTooMany: oneOf('wait', 'error'),
+}
+const options = new OptionSet<WriteOptions>('write()', {
+  ...sendRules,
   encoding: (name, value) => {
     if (typeof value !== 'string' || !Buffer.isEncoding(value))
       throw invalidValue(name, 'it must be an encoding, such as utf8')
   },
-  whenTooMany: oneOf('wait', 'error'),
 })
+/** The options of the sends of messages over a connection. */
+export const sendOptions = new OptionSet<SendOptions>('send()', sendRules)
 
-/** The options of the sends of messages. */
-export const sendOptions = new OptionSet<SendOptions>('send()', {
-  descriptors: checkDescriptors,
-  whenTooMany: oneOf('wait', 'error'),
-})
-
-/** The rule of `descriptors`. */
-export function checkDescriptors(name: string, value: unknown): void {
+function checkDescriptors(name: string, value: unknown): void {
   if (!Array.isArray(value)) throw invalidType(name, 'an array', value)
   if (value.length > MOST_DESCRIPTORS)
     throw invalidValue(
@@ -85,19 +84,19 @@ export function writeFramedWith(
   given: SendOptions,
   callback: WriteCallback | undefined,
 ): boolean {
-  const { descriptors = [], whenTooMany } = sendOptions.read(given)
+  const checked = sendOptions.read(given)
   const length = byteLength(message)
   const frame = Buffer.allocUnsafe(headerLength + length)
   frame.writeUInt32BE(length)
   frame.set(message, headerLength)
   if (callback !== undefined && exceedsLimit(writer, frame.length)) {
     // Only this message fails: its sender gets the error.
-    checkDescriptors('options.descriptors', descriptors)
-    for (const id of holdAll(writer.handle.engine, descriptors)) writer.handle.engine.raw.closeDescriptor(id)
+    const { engine } = writer.handle
+    for (const id of holdAll(engine, checked.descriptors ?? [])) engine.raw.closeDescriptor(id)
     nextTick(callback, limitError(writer))
     return false
   }
-  return writeWith(writer, frame, { descriptors, whenTooMany }, 'utf8', callback)
+  return writeWith(writer, frame, checked, 'utf8', callback)
 }
 
 /** Writes a chunk with what `given` says; `callback` is bound to its context. */
