@@ -12,7 +12,7 @@ import { type InternalSocketOptions } from './socket-options.js'
 
 /** The id of a connection that was closed. */
 const closed = -2
-const { EBADF, ENOTCONN } = constants.errno
+const { ENOTCONN } = constants.errno
 
 /** What a handle is made with, beside what every socket has. */
 export interface HandleOptions {
@@ -26,7 +26,7 @@ export interface HandleOptions {
  * One connection of a socket, which the socket, its reader and its writer share. All their system calls are made here.
  *
  * It is first unconnected, in sockets of `udsock/net`, then open, with its id in the engine, and then closed for good: a socket that connects
- * again gets another handle. A handle that is not open makes no system call.
+ * again gets another handle. A handle that is not open makes no system call: the addon refuses its id with EBADF.
  *
  * While it is open and referenced, it keeps the process alive if it reads, or if bytes wait for room in the kernel.
  */
@@ -299,22 +299,22 @@ export class Handle {
 
   /** Binds a socket for datagrams. Returns 0 or a negative errno. */
   bindDatagrams(address: Uint8Array): number {
-    return this.#id >= 0 ? this.engine.driver.bindDatagrams(this.#id, address) : -EBADF
+    return this.engine.driver.bindDatagrams(this.#id, address)
   }
 
   /** Makes `address` the receiver of a socket for datagrams, and its only sender. Returns 0 or a negative errno. */
   connectDatagrams(address: Uint8Array): number {
-    return this.#id >= 0 ? this.engine.driver.connectDatagrams(this.#id, address) : -EBADF
+    return this.engine.driver.connectDatagrams(this.#id, address)
   }
 
   /** Undoes `connectDatagrams()`. Returns 0 or a negative errno. */
   disconnectDatagrams(): number {
-    return this.#id >= 0 ? this.engine.driver.disconnectDatagrams(this.#id) : -EBADF
+    return this.engine.driver.disconnectDatagrams(this.#id)
   }
 
   /** Ends a direction, 0 the readable one and 1 the writable one. Returns 0 or a negative errno. */
   shutdown(how: 0 | 1): number {
-    return this.#id >= 0 ? this.engine.raw.shutdown(this.#id, how) : -EBADF
+    return this.engine.raw.shutdown(this.#id, how)
   }
 
   get isReferenced(): boolean {
