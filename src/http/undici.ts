@@ -10,7 +10,7 @@ import { connect, type ConnectOptions, connectRules } from '../connect.js'
 import { abortError, atCaller, invalidType, prematureClose, systemError } from '../internal/errors.js'
 import { builtin } from '../internal/builtins.js'
 import { OptionSet } from '../internal/validation.js'
-import { clearTimeout, monotonicTime, setTimeout } from '../internal/scheduling.js'
+import { clearTimeout, longestDelay, monotonicTime, setTimeout } from '../internal/scheduling.js'
 import { leaveEndToTls } from '../internal/tls.js'
 import { pathFromBytes, type ResolvedPath, type UnixSocketPath } from '../path.js'
 import { resolveTarget } from './target.js'
@@ -50,8 +50,6 @@ const connectorOptions = new OptionSet<UndiciConnectorOptions>('undiciConnector(
 
 /** undici's own limit, in milliseconds. */
 const defaultTimeout = 10_000
-/** The longest time of a timer, in milliseconds. */
-const longestTimeout = 2 ** 31 - 1
 
 /**
  * Makes undici connect to a path: `new Agent({ connect: undiciConnector('/run/app.sock') })`, likewise for Client and Pool. An
@@ -134,7 +132,7 @@ function secure(
   const onAbort = (): void => settle(abortError(signal!))
   const onTimeout = (): void =>
     settle(systemError(-constants.errno.ETIMEDOUT, 'connect', display, 'the TLS handshake took too long'))
-  const left = Math.min(Math.max(0, deadline - monotonicTime()), longestTimeout)
+  const left = Math.min(Math.max(0, deadline - monotonicTime()), longestDelay)
   // The socket keeps the process alive for as long as the handshake goes on.
   const timer = deadline === Infinity ? undefined : setTimeout(onTimeout, left).unref()
   signal?.addEventListener('abort', onAbort, { once: true })

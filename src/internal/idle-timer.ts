@@ -6,10 +6,7 @@
  */
 import { handleOf } from './hooks.js'
 import { type Resource } from './resource.js'
-import { clearTimeout, setTimeout } from './scheduling.js'
-
-/** The longest delay of Node's timers. */
-const longestTimeout = 2 ** 31 - 1
+import { clearTimeout, longestDelay, setTimeout } from './scheduling.js'
 
 /** The socket of a timer. */
 export interface TimedSocket {
@@ -61,7 +58,7 @@ export class IdleTimer {
       const socket = this.#socket
       if (this.#timeout !== 0) socket[handleOf].resource.runInAsyncScope(() => socket.emit('timeout'))
     }
-    this.#timer = setTimeout(elapsed, Math.min(milliseconds, longestTimeout)).unref()
+    this.#timer = setTimeout(elapsed, Math.min(milliseconds, longestDelay)).unref()
   }
 
   /** Restarts the timer if it runs, because bytes were sent or received. */

@@ -21,6 +21,9 @@ export const setInterval = nodeSetInterval
 export const setTimeout = nodeSetTimeout
 export const nextTick = processNextTick
 
+/** The longest delay of a timer, in milliseconds. */
+export const longestDelay = 2 ** 31 - 1
+
 const hrtime = processHrtime
 
 /** Returns the milliseconds of a clock that never goes back. Unlike `performance.now()` it loads no module of Node. */
