@@ -1,15 +1,8 @@
 import { spawn } from 'node:child_process'
-import { existsSync, lstatSync, readdirSync, rmSync } from 'node:fs'
+import { lstatSync, readdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import test, { type ExecutionContext } from 'ava'
-import {
-  connect,
-  isUnixListener,
-  listen,
-  type ListenOptions,
-  UnixListener,
-  type UnixSocket,
-} from '../../index.js'
+import { connect, isUnixListener, listen, type ListenOptions, UnixListener } from '../../index.js'
 import {
   atOnce,
   directory,
@@ -17,37 +10,15 @@ import {
   everyPlace,
   listening,
   once,
-  pair,
   type Place,
   places,
   receive,
   receiveAll,
 } from '../helpers/sockets.js'
 import { argument, eachLeavesNoDescriptor } from '../helpers/streams.js'
-import { countedSignal } from '../helpers/signals.js'
+import { accepted, connected, failureOf } from './helpers.js'
 
 eachLeavesNoDescriptor(test)
-
-function connected(t: ExecutionContext, listener: UnixListener): Promise<UnixSocket> {
-  return connect(listener.path).then(socket => {
-    t.teardown(() => socket.destroy())
-    return socket
-  })
-}
-
-async function accepted(t: ExecutionContext, listener: UnixListener): Promise<UnixSocket> {
-  const socket = await listener.accept()
-  t.teardown(() => socket.destroy())
-  return socket
-}
-
-/** Returns the system call and the code of the error with which `promise` rejects. */
-async function failureOf(promise: Promise<unknown>): Promise<string> {
-  return await promise.then(
-    () => 'no error',
-    ({ syscall, code }: NodeJS.ErrnoException) => `${syscall} ${code}`,
-  )
-}
 
 function filesOf(listener: UnixListener): string[] {
   return typeof listener.path === 'string' ? readdirSync(dirname(listener.path)) : []
@@ -112,74 +83,6 @@ for (const place of everyPlace) {
     t.is(String(await receiveAll(server)), 'early')
   })
 
-  test.serial(`close rejects waiting accepts at once (${place})`, async t => {
-    t.timeout(30_000)
-    const listener = await listening(t, place)
-    const accepts = [listener.accept(), listener.accept({ signal: new AbortController().signal })]
-    void listener.close()
-    for (const accept of accepts) t.is(await atOnce(accept), 'ERR_LISTENER_CLOSED')
-  })
-
-  test.serial(`close resolves waiting ready() calls at once (${place})`, async t => {
-    t.timeout(30_000)
-    const listener = await listening(t, place)
-    const waits = [listener.ready(), listener.ready({ signal: new AbortController().signal })]
-    void listener.close()
-    for (const wait of waits) t.is(await atOnce(wait), 'resolved')
-  })
-
-  test.serial(`close is idempotent and emits 'close' once (${place})`, async t => {
-    t.timeout(30_000)
-    const listener = await listening(t, place)
-    const closed: boolean[] = []
-    listener.on('close', () => closed.push(listener.closed))
-    t.false(listener.closed)
-    const first = listener.close()
-    t.true(listener.closed)
-    t.deepEqual(closed, [], 'never from inside the call')
-    await Promise.all([first, listener.close()])
-    await listener.close()
-    await listener[Symbol.asyncDispose]()
-    await new Promise(setImmediate)
-    t.deepEqual(closed, [true])
-  })
-
-  test.serial(`accepted connections live on after close (${place})`, async t => {
-    t.timeout(30_000)
-    const { client, server, listener } = await pair(t, place)
-    await listener.close()
-    client.write('ping')
-    t.is(String(await receive(server, 4)), 'ping')
-    server.end('pong')
-    t.is(String(await receiveAll(client)), 'pong')
-  })
-
-  test.serial(`after close accept rejects and ready resolves (${place})`, async t => {
-    t.timeout(30_000)
-    const listener = await listening(t, place)
-    await listener.close()
-    await t.throwsAsync(listener.accept(), { code: 'ERR_LISTENER_CLOSED' })
-    t.is(await atOnce(listener.ready()), 'resolved')
-    await t.throwsAsync(listener.accept({ signal: AbortSignal.abort() }), { code: 'ABORT_ERR' })
-    await t.throwsAsync(listener.ready({ signal: AbortSignal.abort() }), { code: 'ABORT_ERR' })
-  })
-
-  test.serial(`a closed listener refuses, its file stays, and the name is free again (${place})`, async t => {
-    t.timeout(30_000)
-    const listener = await listening(t, place)
-    await listener.close()
-    t.is(await failureOf(connect(listener.path)), 'connect ECONNREFUSED')
-    if (typeof listener.path === 'string') {
-      t.is(await failureOf(listen(listener.path)), 'listen EADDRINUSE')
-      rmSync(listener.path)
-    }
-    const next = await listen(listener.path)
-    t.teardown(() => next.close())
-    const client = await connected(t, next)
-    client.end('next')
-    t.is(String(await receiveAll(await accepted(t, next))), 'next')
-  })
-
   test.serial(`a listened place is in use (${place})`, async t => {
     t.timeout(30_000)
     const listener = await listening(t, place)
@@ -197,241 +100,6 @@ for (const place of everyPlace) {
     const client = await connected(t, listener)
     client.end('first')
     t.is(String(await receiveAll(await accepted(t, listener))), 'first')
-  })
-
-  test.serial(`connections that wait in the kernel are closed with their listener (${place})`, async t => {
-    t.timeout(30_000)
-    const listener = await listening(t, place)
-    const client = await connected(t, listener)
-    const ended = receiveAll(client).then(String, (error: NodeJS.ErrnoException) => error.code)
-    await listener.close()
-    t.true(['', 'ECONNRESET'].includes((await ended) ?? '?'))
-  })
-
-  test.serial(`await using closes the listener (${place})`, async t => {
-    t.timeout(30_000)
-    const listener = await listen(places[place](t))
-    const closed = once(listener, 'close')
-    t.is(await atOnce(listener[Symbol.asyncDispose]()), 'resolved')
-    t.true(listener.closed)
-    await closed
-    await t.throwsAsync(connect(listener.path), { code: 'ECONNREFUSED' })
-  })
-
-  test.serial(`iteration hands out every connection in order, and ends with close (${place})`, async t => {
-    t.timeout(30_000)
-    const listener = await listening(t, place)
-    const greetings: string[] = []
-    const iterating = (async () => {
-      for await (const server of listener) {
-        greetings.push(String(await receiveAll(server)))
-        server.destroy()
-      }
-      return 'ended'
-    })()
-    for (let number = 0; number < 5; number++) {
-      const client = await connected(t, listener)
-      client.end(`client ${number}`)
-      await eventually(`client ${number} was served`, () => greetings.length === number + 1)
-    }
-    await listener.close()
-    t.is(await atOnce(iterating), 'resolved')
-    t.is(await iterating, 'ended')
-    t.deepEqual(greetings, ['client 0', 'client 1', 'client 2', 'client 3', 'client 4'])
-  })
-
-  test.serial(`leaving the loop closes the listener (${place})`, async t => {
-    t.timeout(30_000)
-    for (const how of ['break', 'throw'] as const) {
-      const listener = await listening(t, place)
-      const client = await connected(t, listener)
-      const looping = async (): Promise<void> => {
-        for await (const server of listener) {
-          t.teardown(() => server.destroy())
-          if (how === 'break') break
-          throw new Error('left')
-        }
-      }
-      if (how === 'break') await looping()
-      else await t.throwsAsync(looping, { message: 'left' })
-      t.true(listener.closed)
-      t.false(client.destroyed, 'the accepted connection lives on')
-      await t.throwsAsync(connect(listener.path), { code: 'ECONNREFUSED' })
-    }
-  })
-
-  test.serial(`return() ends a next() that waits (${place})`, async t => {
-    t.timeout(30_000)
-    const listener = await listening(t, place)
-    const iterator = listener[Symbol.asyncIterator]()
-    const next = iterator.next()
-    t.is(await atOnce(next), 'pending')
-    t.deepEqual(await iterator.return?.(), { done: true, value: undefined })
-    t.deepEqual(await next, { done: true, value: undefined })
-    t.true(listener.closed)
-    t.deepEqual(await iterator.next(), { done: true, value: undefined })
-  })
-
-  test.serial(`several iterations share the connections, each has one taker (${place})`, async t => {
-    t.timeout(30_000)
-    const listener = await listening(t, place)
-    const taken: number[][] = [[], []]
-    const loops = taken.map(async mine => {
-      for await (const server of listener) {
-        mine.push(Number(await receiveAll(server)))
-        server.destroy()
-      }
-    })
-    for (let number = 0; number < 20; number++) (await connected(t, listener)).end(String(number))
-    await eventually('20 are served', () => taken.flat().length === 20)
-    await listener.close()
-    await Promise.all(loops)
-    t.deepEqual(
-      taken.flat().toSorted((a, b) => a - b),
-      Array.from({ length: 20 }, (_, number) => number),
-    )
-  })
-
-  test.serial(`the signal of listen() closes the listener (${place})`, async t => {
-    t.timeout(30_000)
-    const controller = new AbortController()
-    const listener = await listening(t, place, { signal: controller.signal })
-    const closed = once(listener, 'close')
-    const accept = listener.accept()
-    const ready = listener.ready()
-    const iteration = listener[Symbol.asyncIterator]().next()
-    controller.abort()
-    t.is(await atOnce(accept), 'ERR_LISTENER_CLOSED')
-    t.is(await atOnce(ready), 'resolved')
-    t.deepEqual(await iteration, { done: true, value: undefined })
-    t.true(listener.closed)
-    await closed
-    await t.throwsAsync(connect(listener.path), { code: 'ECONNREFUSED' })
-  })
-
-  test.serial(`a closed listener lets go of its signal (${place})`, async t => {
-    t.timeout(30_000)
-    const { controller, signal, listeners } = countedSignal()
-    const listener = await listening(t, place, { signal })
-    const accept = listener.accept({ signal })
-    const ready = listener.ready({ signal })
-    t.is(listeners(), 3)
-    void listener.close()
-    await t.throwsAsync(accept, { code: 'ERR_LISTENER_CLOSED' })
-    await ready
-    await new Promise(setImmediate)
-    t.is(listeners(), 0)
-    controller.abort()
-  })
-
-  test.serial(`listen() with an aborted signal makes nothing (${place})`, async t => {
-    t.timeout(30_000)
-    const path = places[place](t)
-    const reason = new Error('enough')
-    const error = await t.throwsAsync(listen(path, { signal: AbortSignal.abort(reason) }), {
-      name: 'AbortError',
-      code: 'ABORT_ERR',
-    })
-    t.is(error?.cause, reason)
-    if (typeof path === 'string') t.false(existsSync(path))
-    await t.throwsAsync(connect(path), { code: typeof path === 'string' ? 'ENOENT' : 'ECONNREFUSED' })
-  })
-
-  test.serial(`an abort while listen() is at work leaves no listener and no file (${place})`, async t => {
-    t.timeout(30_000)
-    for (const moment of [process.nextTick, queueMicrotask, setImmediate, (abort: () => void) => abort()]) {
-      const path = places[place](t)
-      const controller = new AbortController()
-      const listener = listen(path, { signal: controller.signal })
-      moment(() => controller.abort())
-      const outcome = await listener.then(
-        made => made,
-        (error: NodeJS.ErrnoException) => error.code,
-      )
-      // The last of the moments may come too late for that, and then it closes the listener.
-      if (isUnixListener(outcome)) {
-        await eventually('the listener is closed', () => outcome.closed)
-      } else {
-        t.is(outcome, 'ABORT_ERR')
-        if (typeof path === 'string') t.deepEqual(readdirSync(dirname(path)), [])
-        await t.throwsAsync(connect(path), { code: typeof path === 'string' ? 'ENOENT' : 'ECONNREFUSED' })
-      }
-    }
-  })
-
-  test.serial(`concurrent accepts are served first come, first served (${place})`, async t => {
-    t.timeout(30_000)
-    const listener = await listening(t, place, { backlog: 16 })
-    const order: number[] = []
-    const accepts = Array.from({ length: 10 }, async (_, turn) => {
-      const server = await listener.accept()
-      order.push(turn)
-      const number = Number(await receiveAll(server))
-      server.destroy()
-      return number
-    })
-    for (let number = 0; number < 10; number++) (await connected(t, listener)).end(String(number))
-    t.deepEqual(await Promise.all(accepts), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
-    t.deepEqual(order, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
-  })
-
-  test.serial(`an accept that was aborted gives up its place alone (${place})`, async t => {
-    t.timeout(30_000)
-    const listener = await listening(t, place)
-    const controller = new AbortController()
-    const first = accepted(t, listener)
-    const second = listener.accept({ signal: controller.signal })
-    const third = accepted(t, listener)
-    controller.abort()
-    t.is(await atOnce(second), 'ABORT_ERR')
-    for (const number of ['0', '1']) (await connected(t, listener)).end(number)
-    t.is(String(await receiveAll(await first)), '0')
-    t.is(String(await receiveAll(await third)), '1')
-  })
-
-  test.serial(`ready() waits behind accepts that wait (${place})`, async t => {
-    t.timeout(30_000)
-    const listener = await listening(t, place)
-    const accepts = [accepted(t, listener), accepted(t, listener)]
-    const ready = listener.ready()
-    await connected(t, listener)
-    await accepts[0]
-    t.is(await atOnce(ready), 'pending', 'the connection was not for the taking')
-    await connected(t, listener)
-    await accepts[1]
-    t.is(await atOnce(ready), 'pending')
-    await connected(t, listener)
-    await ready
-    await accepted(t, listener)
-  })
-
-  test.serial(`ready() ignores a connection that a waiting accept is about to take (${place})`, async t => {
-    t.timeout(30_000)
-    const listener = await listening(t, place)
-    const accept = accepted(t, listener)
-    // It is in the kernel's queue when the call returns, and the event loop has not looked yet.
-    const connecting = connected(t, listener)
-    const ready = listener.ready()
-    await Promise.all([accept, connecting])
-    t.is(await atOnce(ready), 'pending')
-    await connected(t, listener)
-    await ready
-    await accepted(t, listener)
-  })
-
-  test.serial(`one connection resolves every ready() that waits (${place})`, async t => {
-    t.timeout(30_000)
-    const listener = await listening(t, place)
-    const controller = new AbortController()
-    const aborted = listener.ready({ signal: controller.signal })
-    const waits = [listener.ready(), listener.ready(), listener.ready()]
-    controller.abort()
-    t.is(await atOnce(aborted), 'ABORT_ERR')
-    await connected(t, listener)
-    await Promise.all(waits)
-    await listener.ready()
-    await accepted(t, listener)
-    t.is(await atOnce(listener.ready()), 'pending')
   })
 
   for (const backlog of [0, 1, 4]) {
