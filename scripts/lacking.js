@@ -225,14 +225,19 @@ export const lacking = [
   ...on(
     'bun',
     'http/serve',
-    'its node:http times out no connection that it did not open itself, and publishes no diagnostics',
+    'its node:http times out no connection that it did not open itself',
     "node:http's time limits hold",
+  ),
+  ...on(
+    'bun',
+    'http/serve-close',
+    'its node:http publishes no diagnostics',
     'a server that drains answers requests in flight and clients in the queue, and no others',
     'of pipelined requests none is lost when the server drains',
   ),
   ...on(
     'bun',
-    'http/serve',
+    'http/serve-tls',
     'its node:https takes no connection from elsewhere',
     'an https.Server serves over TLS, and drains',
     'over TLS what a server still has to send follows the end of its client',
@@ -255,13 +260,13 @@ export const lacking = [
   ),
   ...on(
     'deno',
-    'http/serve',
+    'http/serve-close',
     'its node:http publishes no diagnostics',
     'a server that drains answers requests in flight and clients in the queue, and no others',
   ),
   ...on(
     'deno',
-    'http/serve',
+    'http/serve-tls',
     'its TLS does not send what is left after the end of its client',
     'over TLS what a server still has to send follows the end of its client',
   ),
