@@ -28,7 +28,12 @@ const groups = {
    * time: the emulator takes seconds to start a Node, and twenty at once exceed the deadline of the tests that start them.
    */
   emulated: {
-    files: specs('smoke', 'connect/connect', 'listener/{accept,close,listener,order}', 'socket/socket'),
+    files: specs(
+      'smoke',
+      'connect/{connect,contexts,waiting}',
+      'listener/{accept,close,listener,order}',
+      'socket/socket',
+    ),
     nodeArguments: [`--import=${new URL('__test__/emulated/node.js', import.meta.url)}`],
     timeout: '10m',
     concurrency: 1,

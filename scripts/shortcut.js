@@ -17,6 +17,8 @@ const left = {
   'it is about connecting and accepting': [
     'listener/accept',
     'connect/connect',
+    'connect/contexts',
+    'connect/waiting',
     'descriptor/unasked-thousands',
     'listener/drain',
     'listener/inherited',
