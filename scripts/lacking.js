@@ -244,7 +244,7 @@ export const lacking = [
   ),
   ...on(
     'bun',
-    'http/agent',
+    'http/undici-connector',
     'its node:https takes no connection from elsewhere',
     'a connector calls back once, and its timer and signal are given up after the handshake',
     'a process whose connections by a connector are destroyed ends at once',
