@@ -4,51 +4,16 @@
 mod common;
 
 use std::fs;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
-use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
-use std::path::Path;
-use std::sync::Barrier;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use common::{Directory, fill, is_close_on_exec, is_nonblocking};
-use udsock::{
-    Address, BindOptions, Bound, FileState, OnExisting, SocketType, adopt, adopt_connection, bind, bind_with,
-    try_connect,
-};
+use common::{Directory, EVERY, fill, identity, is_close_on_exec, is_nonblocking, options, refusal, start};
+use udsock::{Address, BindOptions, FileState, OnExisting, bind, bind_with, try_connect};
 
-const EVERY: [OnExisting; 3] = [OnExisting::Error, OnExisting::ReplaceStale, OnExisting::TakeOver];
 const REPLACING: [OnExisting; 2] = [OnExisting::ReplaceStale, OnExisting::TakeOver];
-
-fn options(on_existing: OnExisting) -> BindOptions {
-    // Room for the knocks of the losers.
-    BindOptions::new(16).on_existing(on_existing)
-}
-
-fn start(address: &Address, on_existing: OnExisting) -> io::Result<Bound> {
-    bind_with(address, &options(on_existing), &AtomicBool::new(false))
-}
-
-fn refusal<T>(outcome: io::Result<T>) -> Option<i32> {
-    outcome.err().and_then(|error| error.raw_os_error())
-}
-
-fn names(directory: &Directory) -> Vec<String> {
-    let mut names: Vec<_> = fs::read_dir(directory.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
-}
-
-fn identity(path: &Path) -> (u64, u64, u32) {
-    let metadata = fs::symlink_metadata(path).unwrap();
-    (metadata.dev(), metadata.ino(), metadata.mode())
-}
 
 #[test]
 fn every_way_binds_where_nothing_stands() {
@@ -62,7 +27,7 @@ fn every_way_binds_where_nothing_stands() {
         try_connect(&address).unwrap();
         let file = bound.file.unwrap();
         assert_eq!(file.state().unwrap(), FileState::Own);
-        assert_eq!(names(&directory), ["s"]);
+        assert_eq!(directory.names(), ["s"]);
         assert!(file.remove().unwrap());
         assert!(!file.remove().unwrap());
         assert_eq!(file.state().unwrap(), FileState::Lost);
@@ -83,7 +48,7 @@ fn a_stale_file_is_replaced_only_on_request() {
             try_connect(&address).unwrap();
             assert_eq!(bound.file.unwrap().state().unwrap(), FileState::Own);
         }
-        assert_eq!(names(&directory), ["s"]);
+        assert_eq!(directory.names(), ["s"]);
     }
 }
 
@@ -104,8 +69,8 @@ fn what_is_no_stream_socket_is_refused_and_left_as_it_is() {
     #[cfg(target_os = "linux")]
     rustix::fs::mknodat(rustix::fs::CWD, at("fifo"), rustix::fs::FileType::Fifo, mode, 0).unwrap();
     let datagrams = UnixDatagram::bind(at("datagrams")).unwrap();
-    let before: Vec<_> = names(&directory).iter().map(|name| identity(&at(name))).collect();
-    for name in names(&directory) {
+    let before: Vec<_> = directory.names().iter().map(|name| identity(&at(name))).collect();
+    for name in directory.names() {
         if ["live", "stale"].contains(&name.as_str()) {
             continue;
         }
@@ -114,7 +79,7 @@ fn what_is_no_stream_socket_is_refused_and_left_as_it_is() {
             assert_eq!(refusal(outcome), Some(libc::EADDRINUSE), "{name} {on_existing:?}");
         }
     }
-    let after: Vec<_> = names(&directory).iter().map(|name| identity(&at(name))).collect();
+    let after: Vec<_> = directory.names().iter().map(|name| identity(&at(name))).collect();
     assert_eq!(before, after);
     assert_eq!(fs::read(at("file")).unwrap(), b"text");
     UnixDatagram::unbound().unwrap().send_to(b"x", at("datagrams")).unwrap();
@@ -156,161 +121,6 @@ fn a_socket_between_bind_and_listen_is_not_stale() {
 }
 
 #[test]
-fn of_starters_on_a_stale_path_exactly_one_wins() {
-    for (starters, rounds) in [(2, 1000), (8, 200)] {
-        let directory = Directory::new();
-        let address = directory.address("s");
-        drop(bind(&address, 4).unwrap());
-        for round in 0..rounds {
-            let barrier = Barrier::new(starters);
-            let outcomes: Vec<_> = thread::scope(|scope| {
-                let running: Vec<_> = (0..starters)
-                    .map(|_| {
-                        scope.spawn(|| {
-                            barrier.wait();
-                            start(&address, OnExisting::ReplaceStale)
-                        })
-                    })
-                    .collect();
-                running.into_iter().map(|starter| starter.join().unwrap()).collect()
-            });
-            let (won, lost): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
-            assert_eq!((won.len(), lost.len()), (1, starters - 1), "round {round}");
-            assert!(lost.into_iter().all(|outcome| refusal(outcome) == Some(libc::EADDRINUSE)));
-            let winner = won.into_iter().next().unwrap().unwrap();
-            try_connect(&address).unwrap();
-            assert_eq!(winner.file.unwrap().state().unwrap(), FileState::Own);
-        }
-        assert_eq!(names(&directory), ["s"]);
-    }
-}
-
-#[test]
-fn a_start_that_takes_no_lock_and_one_that_does_do_not_both_win() {
-    let directory = Directory::new();
-    let address = directory.address("s");
-    for round in 0..1000 {
-        let barrier = Barrier::new(2);
-        let [plain, other] = thread::scope(|scope| {
-            [OnExisting::Error, OnExisting::ReplaceStale]
-                .map(|on_existing| {
-                    let (barrier, address) = (&barrier, &address);
-                    scope.spawn(move || {
-                        barrier.wait();
-                        start(address, on_existing)
-                    })
-                })
-                .map(|starter| starter.join().unwrap())
-        });
-        assert!(plain.is_ok() != other.is_ok(), "round {round}");
-        let winner = plain.or(other).unwrap();
-        try_connect(&address).unwrap();
-        assert!(winner.file.unwrap().remove().unwrap());
-    }
-}
-
-#[test]
-fn a_start_that_takes_no_lock_and_a_takeover_agree_on_whose_file_it_is() {
-    let directory = Directory::new();
-    let address = directory.address("s");
-    for round in 0..1000 {
-        let barrier = Barrier::new(2);
-        let [plain, taken] = thread::scope(|scope| {
-            [OnExisting::Error, OnExisting::TakeOver]
-                .map(|on_existing| {
-                    let (barrier, address) = (&barrier, &address);
-                    scope.spawn(move || {
-                        barrier.wait();
-                        start(address, on_existing)
-                    })
-                })
-                .map(|starter| starter.join().unwrap())
-        });
-        let file = taken.as_ref().unwrap().file.as_ref().unwrap();
-        assert_eq!(file.state().unwrap(), FileState::Own, "round {round}");
-        match plain {
-            Ok(plain) => assert_eq!(plain.file.unwrap().state().unwrap(), FileState::Superseded),
-            Err(error) => {
-                assert!(matches!(error.raw_os_error(), Some(libc::EADDRINUSE | libc::ESTALE)), "{error}");
-            }
-        }
-        assert!(file.remove().unwrap());
-    }
-    assert!(names(&directory).is_empty());
-}
-
-#[test]
-fn a_removal_that_races_a_start_spares_the_newcomers_file() {
-    for on_existing in EVERY {
-        let directory = Directory::new();
-        let address = directory.address("s");
-        for round in 0..1000 {
-            let old = start(&address, OnExisting::Error).unwrap();
-            let barrier = Barrier::new(2);
-            let newcomer = thread::scope(|scope| {
-                scope.spawn(|| {
-                    barrier.wait();
-                    old.file.as_ref().unwrap().remove().unwrap();
-                    drop(old);
-                });
-                barrier.wait();
-                loop {
-                    match start(&address, on_existing) {
-                        Ok(newcomer) => break newcomer,
-                        Err(error) => assert_eq!(error.raw_os_error(), Some(libc::EADDRINUSE)),
-                    }
-                }
-            });
-            let file = newcomer.file.unwrap();
-            assert_eq!(file.state().unwrap(), FileState::Own, "{on_existing:?}, round {round}");
-            assert!(file.remove().unwrap());
-        }
-        assert!(names(&directory).is_empty());
-    }
-}
-
-#[test]
-fn a_takeover_leaves_no_gap_and_tells_the_other_by_its_file() {
-    let directory = Directory::new();
-    let address = directory.address("s");
-    let mut current = start(&address, OnExisting::TakeOver).unwrap();
-    let done = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let client = scope.spawn(|| {
-            let mut connections = 0;
-            while !done.load(Ordering::Relaxed) {
-                match UnixStream::connect(address.as_pathname().unwrap()) {
-                    Ok(_) => connections += 1,
-                    Err(error) => panic!("after {connections}: {error}"),
-                }
-            }
-            connections
-        });
-        let mut old = Vec::new();
-        for _ in 0..200 {
-            let options = options(OnExisting::TakeOver).backlog(4096);
-            let next = bind_with(&address, &options, &AtomicBool::new(false)).unwrap();
-            assert_eq!(current.file.as_ref().unwrap().state().unwrap(), FileState::Superseded);
-            assert!(!current.file.as_ref().unwrap().remove().unwrap());
-            old.push(std::mem::replace(&mut current, next));
-            // A blocking client waits in the kernel while no listener accepts.
-            while rustix::net::accept(&old.last().unwrap().socket).is_ok() {}
-        }
-        done.store(true, Ordering::Relaxed);
-        // It may have filled a queue meanwhile.
-        while !client.is_finished() {
-            for listener in old.iter().chain([&current]) {
-                while rustix::net::accept(&listener.socket).is_ok() {}
-            }
-            thread::yield_now();
-        }
-        assert!(client.join().unwrap() > 0);
-    });
-    assert_eq!(current.file.unwrap().state().unwrap(), FileState::Own);
-    assert_eq!(names(&directory), ["s"]);
-}
-
-#[test]
 fn a_temporary_name_is_cleared_of_the_dead_and_respected_otherwise() {
     let directory = Directory::new();
     let address = directory.address("s");
@@ -318,7 +128,7 @@ fn a_temporary_name_is_cleared_of_the_dead_and_respected_otherwise() {
     let name = format!(".udsock-{}", rustix::process::geteuid().as_raw());
     drop(bind(&directory.address(&name), 1).unwrap());
     start(&address, OnExisting::TakeOver).unwrap();
-    assert_eq!(names(&directory), ["s"]);
+    assert_eq!(directory.names(), ["s"]);
     fs::write(directory.path().join(&name), "text").unwrap();
     assert_eq!(refusal(start(&address, OnExisting::TakeOver)), Some(libc::EEXIST));
     assert_eq!(fs::read(directory.path().join(&name)).unwrap(), b"text");
@@ -339,7 +149,7 @@ fn a_listener_at_the_temporary_name_is_not_replaced() {
     drop(neighbour);
     let _heir = start(&other, OnExisting::TakeOver).unwrap();
     try_connect(&other).unwrap();
-    assert_eq!(names(&directory).len(), 2);
+    assert_eq!(directory.names().len(), 2);
 }
 
 #[test]
@@ -372,7 +182,7 @@ fn a_directory_that_somebody_else_keeps_locked_is_waited_for_until_the_deadline_
             assert_eq!(refusal(waiting.join().unwrap()), Some(libc::ECANCELED));
         });
     }
-    assert!(names(&directory).is_empty());
+    assert!(directory.names().is_empty());
     // The default does not lock.
     let bound = start(&address, OnExisting::Error).unwrap();
     drop(held);
@@ -390,7 +200,7 @@ fn a_file_is_not_removed_while_another_holds_the_lock() {
     rustix::fs::flock(&held, rustix::fs::FlockOperation::LockShared).unwrap();
     assert_eq!(refusal(file.try_remove()), Some(libc::EAGAIN));
     assert_eq!(refusal(file.remove()), Some(libc::ETIMEDOUT));
-    assert_eq!(names(&directory), ["s"]);
+    assert_eq!(directory.names(), ["s"]);
     drop(held);
     assert!(file.try_remove().unwrap());
 }
@@ -402,7 +212,7 @@ fn a_cancelled_start_makes_nothing() {
         let outcome = bind_with(&directory.address("s"), &options(on_existing), &AtomicBool::new(true));
         assert_eq!(refusal(outcome), Some(libc::ECANCELED));
     }
-    assert!(names(&directory).is_empty());
+    assert!(directory.names().is_empty());
 }
 
 #[test]
@@ -459,58 +269,4 @@ fn a_file_reports_the_state_of_its_path() {
     assert!(!file.remove().unwrap());
     fs::rename(&aside, &path).unwrap();
     assert_eq!(file.state().unwrap(), FileState::Own);
-}
-
-#[test]
-fn what_is_no_stream_listener_is_not_adopted_and_comes_back_as_it_was() {
-    let directory = Directory::new();
-    let path = |name: &str| directory.path().join(name);
-    let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let refused: [(OwnedFd, i32); 4] = [
-        (fs::File::open(directory.path()).unwrap().into(), libc::ENOTSOCK),
-        (tcp.into(), libc::EAFNOSUPPORT),
-        (UnixDatagram::bind(path("d")).unwrap().into(), libc::EPROTOTYPE),
-        (UnixStream::pair().unwrap().0.into(), libc::EINVAL),
-    ];
-    for (fd, number) in refused {
-        let (fd, error) = adopt(fd, SocketType::Stream).unwrap_err();
-        assert_eq!(error.raw_os_error(), Some(number));
-        assert!(!is_nonblocking(fd.as_fd()));
-    }
-    let listener = UnixListener::bind(path("s")).unwrap();
-    let before = identity(&path("s"));
-    let adopted = adopt(listener.into(), SocketType::Stream).unwrap();
-    assert!(is_nonblocking(adopted.as_fd()) && is_close_on_exec(adopted.as_fd()));
-    UnixStream::connect(path("s")).unwrap();
-    drop(adopted);
-    assert_eq!(identity(&path("s")), before);
-}
-
-#[test]
-fn what_is_no_stream_connection_is_not_adopted_and_comes_back_as_it_was() {
-    let directory = Directory::new();
-    let path = |name: &str| directory.path().join(name);
-    let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let refused: [(OwnedFd, i32); 4] = [
-        (fs::File::open(directory.path()).unwrap().into(), libc::ENOTSOCK),
-        (tcp.into(), libc::EAFNOSUPPORT),
-        (UnixDatagram::pair().unwrap().0.into(), libc::EPROTOTYPE),
-        (UnixListener::bind(path("s")).unwrap().into(), libc::ENOTCONN),
-    ];
-    for (fd, number) in refused {
-        let (fd, error) = adopt_connection(fd, SocketType::Stream).unwrap_err();
-        assert_eq!(error.raw_os_error(), Some(number));
-        assert!(!is_nonblocking(fd.as_fd()));
-    }
-    let unconnected = UnixDatagram::unbound().unwrap();
-    let (unconnected, error) = adopt_connection(unconnected.into(), SocketType::Packet).unwrap_err();
-    assert_eq!(error.raw_os_error(), Some(libc::EPROTOTYPE));
-    assert!(is_nonblocking(adopt_connection(unconnected, SocketType::Datagram).unwrap().as_fd()));
-    let (one, mut other) = UnixStream::pair().unwrap();
-    let adopted = adopt_connection(one.into(), SocketType::Stream).unwrap();
-    assert!(is_nonblocking(adopted.as_fd()) && is_close_on_exec(adopted.as_fd()));
-    UnixStream::from(adopted).write_all(b"hello").unwrap();
-    let mut text = String::new();
-    other.read_to_string(&mut text).unwrap();
-    assert_eq!(text, "hello");
 }

@@ -89,7 +89,7 @@ fn binding_that_fails_leaves_nothing_and_binding_again_works() {
                 if on_existing != OnExisting::Error {
                     drop(bind_at(&address, OnExisting::Error).unwrap());
                 }
-                let (before, descriptors) = (names(&directory), open_descriptors());
+                let (before, descriptors) = (directory.names(), open_descriptors());
                 faults.set(&format!("{site}:{kind}:every={call}:times=1"));
                 let outcome = bind_at(&address, on_existing);
                 let hit = injected();
@@ -102,7 +102,7 @@ fn binding_that_fails_leaves_nothing_and_binding_again_works() {
                         let number = error.raw_os_error().unwrap();
                         // A name at which something answers oddly is taken for one in use.
                         assert!(number == errno || number == libc::EADDRINUSE, "{what}: {error}");
-                        let left = names(&directory);
+                        let left = directory.names();
                         // A stale file may be gone.
                         assert!(left == before || left.is_empty(), "{what}: {left:?}");
                         assert_eq!(open_descriptors(), descriptors, "{what}");
@@ -115,10 +115,6 @@ fn binding_that_fails_leaves_nothing_and_binding_again_works() {
             }
         }
     }
-}
-
-fn names(directory: &Directory) -> Vec<std::ffi::OsString> {
-    std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect()
 }
 
 #[test]
@@ -222,12 +218,12 @@ fn without_a_thread_binding_fails_with_eagain_and_works_later() {
             let path = Arc::new(BoundPath::new());
             let refused = soon(path.bind(&address, &options(OnExisting::ReplaceStale))).await;
             assert_eq!(refused.unwrap_err().raw_os_error(), Some(libc::EAGAIN));
-            assert!(names(&directory).is_empty());
+            assert!(directory.names().is_empty());
         }
         // A file is removed all the same.
         let path = Arc::new(BoundPath::of(bind_at(&address, OnExisting::Error).unwrap().file.unwrap()));
         soon(path.remove(Duration::from_secs(5))).await;
-        assert!(names(&directory).is_empty());
+        assert!(directory.names().is_empty());
         faults.set("");
         soon(Arc::new(BoundPath::new()).bind(&address, &options(OnExisting::Error))).await.unwrap();
     });
@@ -248,7 +244,7 @@ fn a_mode_needs_no_proc_file_system_or_the_error_says_so() {
         assert!(injected() > 0, "the umask should take a bit away");
         if kernel_is_old {
             assert_eq!(outcome.unwrap_err().raw_os_error(), Some(libc::EOPNOTSUPP));
-            assert!(names(&directory).is_empty());
+            assert!(directory.names().is_empty());
         } else {
             let metadata = std::fs::symlink_metadata(address.as_pathname().unwrap()).unwrap();
             assert_eq!(metadata.permissions().mode() & 0o7777, 0o777);

@@ -5,16 +5,19 @@
     reason = "every test file is a crate of its own and uses a part of this"
 )]
 
+use std::fs;
 use std::future::Future;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use udsock::{Address, try_connect};
+use udsock::{Address, BindOptions, Bound, OnExisting, bind_with, try_connect};
 
 /// A private directory with a short name, removed with everything in it.
 pub struct Directory(PathBuf);
@@ -24,7 +27,7 @@ impl Directory {
         static COUNTER: AtomicUsize = AtomicUsize::new(0);
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("us-{}-{number}", std::process::id()));
-        std::fs::create_dir(&path).unwrap();
+        fs::create_dir(&path).unwrap();
         Self(path)
     }
 
@@ -42,12 +45,43 @@ impl Directory {
         let name = length.checked_sub(self.0.as_os_str().len() + 1).filter(|&name| name > 0)?;
         Some(self.address(&"x".repeat(name)))
     }
+
+    /// The names of the files in the directory, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(&self.0)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
 }
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+        let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+pub const EVERY: [OnExisting; 3] = [OnExisting::Error, OnExisting::ReplaceStale, OnExisting::TakeOver];
+
+pub fn options(on_existing: OnExisting) -> BindOptions {
+    // Room for the knocks of the losers.
+    BindOptions::new(16).on_existing(on_existing)
+}
+
+pub fn start(address: &Address, on_existing: OnExisting) -> io::Result<Bound> {
+    bind_with(address, &options(on_existing), &AtomicBool::new(false))
+}
+
+pub fn refusal<T>(outcome: io::Result<T>) -> Option<i32> {
+    outcome.err().and_then(|error| error.raw_os_error())
+}
+
+/// What tells a file from another one at the same path.
+pub fn identity(path: &Path) -> (u64, u64, u32) {
+    let metadata = fs::symlink_metadata(path).unwrap();
+    (metadata.dev(), metadata.ino(), metadata.mode())
 }
 
 /// Waits for what should happen soon; the limit is only reached by a failure.
@@ -93,7 +127,7 @@ impl Probe {
 
 /// Repeats what fails with `EADDRINUSE`: the shortest abstract names cannot be unique, and other tests use
 /// them too.
-pub fn when_free<T>(bind: impl Fn() -> std::io::Result<T>) -> T {
+pub fn when_free<T>(bind: impl Fn() -> io::Result<T>) -> T {
     for _ in 0..2000 {
         match bind() {
             Err(error) if error.raw_os_error() == Some(libc::EADDRINUSE) => {
@@ -138,5 +172,5 @@ fn flags(fd: impl AsFd, which: i32) -> i32 {
 /// How many descriptors this process has open.
 #[cfg(target_os = "linux")]
 pub fn open_descriptors() -> usize {
-    std::fs::read_dir("/proc/self/fd").unwrap().count()
+    fs::read_dir("/proc/self/fd").unwrap().count()
 }
