@@ -5,15 +5,11 @@
 
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use std::io::IoSlice;
-use udsock::SocketType::Stream;
-use udsock_reactor::{
-    Answer, Arrival, Destination, Errno, Event, EventKind, Id, Mailbox, PollMemory, Polled, Reactor, Rights,
-    Role, Shutdown, negative,
-};
+use udsock_reactor::{Destination, Errno, Event, EventKind, PollMemory, Polled, Reactor, Shutdown, negative};
 
 mod bench;
 
-use bench::{Bench, SCRATCH, get, pair, put};
+use bench::{Bench, SCRATCH, get, put};
 
 #[test]
 fn bytes_arrive_once_in_order_and_silence_brings_no_event() {
@@ -135,55 +131,6 @@ fn a_writer_whose_peer_goes_learns_it() {
     assert_eq!(kinds, [EventKind::Writable, EventKind::HangUp]);
     let failed = bench.write(id, &[IoSlice::new(b"x")]);
     assert!(matches!(failed, Err(Errno::PIPE | Errno::CONNRESET)), "{failed:?}");
-}
-
-#[test]
-fn bulk_is_read_into_memory_of_its_own_without_loss() {
-    let mut bench = Bench::new();
-    let (id, peer) = bench.connection();
-    let bytes: Vec<u8> = (0..1 << 20).map(|index: u32| (index / 7) as u8).collect();
-    let sender = std::thread::spawn({
-        let bytes = bytes.clone();
-        move || {
-            rustix::io::ioctl_fionbio(&peer, false).unwrap();
-            let mut sent = 0;
-            while sent < bytes.len() {
-                sent += send(&peer, &bytes[sent..], SendFlags::NOSIGNAL).unwrap();
-            }
-        }
-    });
-    let (received, ended) = bench.read_until(id, |_, ended| ended);
-    sender.join().unwrap();
-    assert!(ended);
-    assert!(received == bytes);
-}
-
-#[test]
-fn bulk_is_asked_for_once_and_small_reads_return_to_the_scratch_memory() {
-    let mut bench = Bench::new();
-    let (id, peer) = bench.connection();
-    put(&peer, &[7; 100_000]);
-    let (events, more) = bench.poll();
-    assert_eq!(events.iter().map(|event| event.kind).collect::<Vec<_>>(), [EventKind::Data, EventKind::Bulk]);
-    assert!(more);
-    let mut memory = vec![0; 64 << 10];
-    assert_eq!(bench.read(id, &mut memory), Ok(100_000 - (64 << 10)));
-    assert_eq!(bench.read(id, &mut memory), Err(Errno::AGAIN));
-    assert_eq!(bench.poll(), (vec![], false));
-    put(&peer, b"small");
-    let mut seen = Vec::new();
-    for _ in 0..2 {
-        for event in bench.poll().0 {
-            if event.kind == EventKind::Bulk {
-                assert_eq!(bench.read(id, &mut memory), Ok(5));
-            }
-            seen.push(event.kind);
-        }
-    }
-    put(&peer, b"again");
-    let (events, _) = bench.poll();
-    assert_eq!(bench.data(events[0]), b"again");
-    assert_eq!(bench.read(id, &mut []), Err(Errno::INVAL));
 }
 
 #[test]
@@ -316,128 +263,6 @@ fn a_ring_that_is_too_small_is_refused() {
         reactor.poll(&mut PollMemory::of(&mut ring, &mut vec![0; SCRATCH])),
         Ok(Polled { events: 0, more: false })
     );
-}
-
-#[test]
-fn arrivals_from_another_thread_join_the_reactor() {
-    let mut bench = Bench::new();
-    let mailbox = bench.reactor.mailbox();
-    let (ours, theirs) = pair();
-    std::thread::spawn(move || {
-        let outcome = Ok(Answer::Socket(ours, Role::Connection(Stream, Rights::Refuse)));
-        assert!(mailbox.deliver(Arrival { request: 7, outcome }).is_ok());
-        assert!(mailbox.deliver(Arrival { request: 8, outcome: Err(Errno::CONNREFUSED) }).is_ok());
-    })
-    .join()
-    .unwrap();
-    let (events, more) = bench.poll();
-    assert_eq!((events.len(), more), (2, false));
-    assert_eq!((events[0].subject, events[0].kind), (7, EventKind::Completed));
-    let refused = -Errno::CONNREFUSED.raw_os_error();
-    assert_eq!((events[1].subject, events[1].kind, events[1].value), (8, EventKind::Completed, refused));
-    let bits = (u64::from(events[0].detail) << 21) | events[0].value as u64;
-    bench.write(Id::from_bits(bits).unwrap(), &[IoSlice::new(b"joined")]).unwrap();
-    assert_eq!(get(&theirs), b"joined");
-}
-
-#[test]
-fn notes_come_in_the_order_in_which_they_were_delivered() {
-    let mut bench = Bench::new();
-    let mailbox = bench.reactor.mailbox();
-    for note in [3, -4] {
-        assert!(mailbox.deliver(Arrival { request: 9, outcome: Ok(Answer::Note(note)) }).is_ok());
-    }
-    let (events, more) = bench.poll();
-    let seen: Vec<_> = events.iter().map(|event| (event.subject, event.kind, event.value)).collect();
-    assert_eq!((seen, more), (vec![(9, EventKind::Note, 3), (9, EventKind::Note, -4)], false));
-}
-
-#[test]
-fn a_full_mailbox_gives_back_and_a_closed_one_closes_what_comes() {
-    let mut bench = Bench::new();
-    let mailbox = bench.reactor.mailbox();
-    for request in 0..Mailbox::CAPACITY as u32 {
-        assert!(mailbox.deliver(Arrival { request, outcome: Err(Errno::PERM) }).is_ok());
-    }
-    let (ours, theirs) = pair();
-    let refused = mailbox
-        .deliver(Arrival {
-            request: 1,
-            outcome: Ok(Answer::Socket(ours, Role::Connection(Stream, Rights::Refuse))),
-        })
-        .unwrap_err();
-    let mut requests = Vec::new();
-    loop {
-        let (events, more) = bench.poll();
-        requests.extend(events.iter().map(|event| event.subject));
-        if !more {
-            break;
-        }
-    }
-    assert_eq!(requests, (0..Mailbox::CAPACITY as u32).collect::<Vec<_>>());
-    drop(bench);
-    assert!(mailbox.deliver(refused).is_ok());
-    let mut byte = [0];
-    assert_eq!(recv(&theirs, &mut byte[..], RecvFlags::DONTWAIT).map(|(length, _)| length), Ok(0));
-}
-
-#[test]
-fn bulk_that_keeps_meeting_a_full_buffer_gets_a_larger_one_and_small_messages_do_not() {
-    use rustix::net::sockopt::socket_send_buffer_size;
-    let mut bench = Bench::new();
-    for (length, raised) in [(64 << 10, true), (64, false)] {
-        let (id, peer) = bench.connection();
-        let before = socket_send_buffer_size(bench.reactor.fd(id).unwrap()).unwrap();
-        let bytes = vec![1; length];
-        for _ in 0..20 {
-            while bench.write(id, &[IoSlice::new(&bytes)]) == Ok(length) {}
-            while !get(&peer).is_empty() {}
-        }
-        let after = socket_send_buffer_size(bench.reactor.fd(id).unwrap()).unwrap();
-        assert_eq!(after > before, raised, "{before} became {after}");
-    }
-}
-
-/// Checks that nothing is left to do after a short read. Where the kernel cannot refuse descriptors (Linux before 6.16), a control
-/// message may have ended that read; one more read then finds the connection empty.
-fn expect_drained(bench: &mut Bench, id: Id) {
-    if udsock::refuse_rights(&pair().0).is_err() {
-        let (events, _) = bench.poll();
-        assert_eq!(events.iter().map(|event| event.kind).collect::<Vec<_>>(), [EventKind::Bulk]);
-        assert_eq!(bench.read(id, &mut [0; 4]), Err(Errno::AGAIN));
-    }
-    assert_eq!(bench.poll(), (vec![], false));
-}
-
-#[test]
-fn a_reader_with_memory_of_its_own_gets_no_copy_however_little_comes() {
-    let mut bench = Bench::new();
-    let (id, peer) = bench.connection();
-    bench.reactor.read_stop(id).unwrap();
-    put(&peer, b"abcdef");
-    bench.reactor.read_start(id, Destination::Own).unwrap();
-    let (events, _) = bench.poll();
-    assert_eq!(events.iter().map(|event| event.kind).collect::<Vec<_>>(), [EventKind::Bulk]);
-    let mut memory = [0; 4];
-    assert_eq!(bench.read(id, &mut memory), Ok(4));
-    assert_eq!(&memory, b"abcd");
-    let (events, _) = bench.poll();
-    assert_eq!(events.len(), 1, "the rest was left");
-    assert_eq!(bench.read(id, &mut memory), Ok(2));
-    assert_eq!(&memory[..2], b"ef");
-    expect_drained(&mut bench, id);
-    for round in 0_u8..30 {
-        put(&peer, &[round]);
-        let (events, _) = bench.poll();
-        assert_eq!((events.len(), events[0].kind), (1, EventKind::Bulk));
-        assert_eq!(bench.read(id, &mut memory), Ok(1));
-        assert_eq!(memory[0], round);
-        expect_drained(&mut bench, id);
-    }
-    drop(peer);
-    assert_eq!(bench.poll().0[0].kind, EventKind::Bulk);
-    assert_eq!(bench.read(id, &mut memory), Ok(0));
-    assert_eq!(bench.poll(), (vec![], false));
 }
 
 #[test]
