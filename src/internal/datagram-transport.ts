@@ -13,7 +13,7 @@ import { type Handle } from './handle.js'
 import { onEvent } from './hooks.js'
 import { plainInfo } from './message-info.js'
 import { type MessageSource } from './message-transport.js'
-import { Kind } from './native.js'
+import { Kind, RECORD_PLACE } from './native.js'
 
 /** The socket of a transport. */
 export interface DatagramTransportOwner {
@@ -23,7 +23,6 @@ export interface DatagramTransportOwner {
   destroy(error: Error): void
 }
 
-const offsetMask = 0x7fff_ffff
 const { ECONNREFUSED, ECONNRESET } = constants.errno
 
 export class DatagramTransport extends EventEmitter implements MessageSource, EventHandler {
@@ -125,7 +124,7 @@ export class DatagramTransport extends EventEmitter implements MessageSource, Ev
     this.#brought = undefined
     if (this.#isClosed) return
     const { scratch } = this.handle.engine
-    const offset = detail & offsetMask
+    const offset = detail & RECORD_PLACE
     this.#bytesRead += length
     const truncated = detail < 0
     const from = scratch.senderPath(offset)

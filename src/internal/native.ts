@@ -38,6 +38,8 @@ export const READ_SIZE = numbers.READ_SIZE
 export const MOST_RECORDS = numbers.MOST_RECORDS
 /** Bytes in front of each datagram in the scratch memory. */
 export const DATAGRAM_HEAD = numbers.DATAGRAM_HEAD
+/** The bits of the detail of a record's event that say where it is in the scratch memory. The sign bit marks a truncated record. */
+export const RECORD_PLACE = numbers.RECORD_TRUNCATED - 1
 
 /** The types of sockets. */
 export const SocketType = {

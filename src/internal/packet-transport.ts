@@ -17,13 +17,11 @@ import { type Handle } from './handle.js'
 import { onEvent } from './hooks.js'
 import { plainInfo } from './message-info.js'
 import { type MessageTransport } from './message-transport.js'
-import { Kind } from './native.js'
+import { Kind, RECORD_PLACE } from './native.js'
 import { type Parcel } from './parcels.js'
 import { type Deferrable } from './phases.js'
 import { RecordWriter, type RecordWriterOwner } from './record-writer.js'
 import { nextTick } from './scheduling.js'
-
-const offsetMask = 0x7fff_ffff
 
 function errorOf(conclusion: number | Error): Error {
   return typeof conclusion === 'number' ? systemError(conclusion, 'read') : conclusion
@@ -184,7 +182,7 @@ export class PacketTransport
       isTruncated || descriptors !== undefined
         ? { descriptors: descriptors ?? plainInfo.descriptors, truncated: isTruncated }
         : undefined
-    this.emit('data', engine.scratch.chunk(detail & offsetMask, length), info)
+    this.emit('data', engine.scratch.chunk(detail & RECORD_PLACE, length), info)
   }
 
   #conclude(conclusion: number | Error): void {
