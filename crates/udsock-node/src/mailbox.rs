@@ -1,5 +1,6 @@
 //! The reactor's mailbox as the control plane sees it: outcomes of requests become arrivals.
 
+use crate::arguments::rights_of;
 use crate::outcome::errno_of;
 use std::sync::Arc;
 use udsock::control::{self, Outcome};
@@ -13,10 +14,6 @@ pub(crate) fn bound_role(socket_type: SocketType, rights: Rights) -> Role {
     }
 }
 
-fn rights_of(refuses: bool) -> Rights {
-    if refuses { Rights::Refuse } else { Rights::Discard }
-}
-
 pub(crate) struct ReactorMailbox(pub(crate) Arc<Mailbox>);
 
 impl control::Mailbox for ReactorMailbox {
@@ -25,11 +22,11 @@ impl control::Mailbox for ReactorMailbox {
     fn letter(&self, request: u32, outcome: Outcome) -> Arrival {
         let outcome = match outcome {
             Outcome::Connected(socket, options) => {
-                let role = Role::Connection(options.socket_type, rights_of(options.refuse_rights));
+                let role = Role::Connection(options.socket_type, rights_of(!options.refuse_rights));
                 Ok(Answer::Socket(socket, role))
             }
             Outcome::Listening(socket, options, back) => {
-                let role = bound_role(options.socket_type, rights_of(options.refuse_rights));
+                let role = bound_role(options.socket_type, rights_of(!options.refuse_rights));
                 Ok(Answer::Listener(socket, role, Box::new(|socket, errno| back(socket, errno.into()))))
             }
             Outcome::Notice(notice) => Ok(Answer::Note(notice as i32)),

@@ -171,7 +171,8 @@ fn a_stream_that_leaves_is_not_shut_down_and_keeps_its_bytes() {
     bench.reactor.read_start(id, Destination::Scratch).unwrap();
     bench.reactor.read_stop(id).unwrap();
     put(&theirs, b"unread");
-    let (held, number) = bench.reactor.detach(id).unwrap();
+    let number = bench.reactor.fd(id).unwrap().as_raw_fd();
+    let held = bench.reactor.detach(id).unwrap();
     assert_eq!(bench.reactor.detach(id), Err(Errno::BADF));
     assert_eq!(input(&mut bench, id), []);
     let fd = bench.reactor.descriptors().release(held).unwrap();

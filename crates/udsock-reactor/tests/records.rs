@@ -356,7 +356,8 @@ fn credentials_come_with_every_datagram_where_they_are_asked_for() {
 
 /// Takes a socket out of the reactor.
 fn detached(bench: &mut Bench, id: Id) -> OwnedFd {
-    let (held, number) = bench.reactor.detach(id).unwrap();
+    let number = bench.reactor.fd(id).unwrap().as_raw_fd();
+    let held = bench.reactor.detach(id).unwrap();
     assert_eq!(bench.reactor.detach(id), Err(Errno::BADF));
     let fd = bench.reactor.descriptors().release(held).unwrap();
     assert_eq!(fd.as_raw_fd(), number);

@@ -84,9 +84,7 @@ impl Driver {
     /// on, and of which calls wait.
     #[napi(catch_unwind)]
     pub fn detach(&self, id: f64) -> f64 {
-        id_or_errno(self.with("detach", |open| {
-            open.reactor.detach(Id::from_number(id)?).map(|(descriptor, _)| descriptor)
-        }))
+        id_or_errno(self.with("detach", |open| open.reactor.detach(Id::from_number(id)?)))
     }
 
     /// Holds a duplicate of a listener's descriptor, for another process, and returns its id.

@@ -203,19 +203,18 @@ impl Reactor {
     /// # Errors
     ///
     /// EBADF when the id names no open socket of these kinds.
-    pub fn detach(&mut self, id: Id) -> Result<(Id, RawFd), Errno> {
+    pub fn detach(&mut self, id: Id) -> Result<Id, Errno> {
         self.connection(id)?;
         let socket = self.sockets.remove(id).ok_or(Errno::BADF)?;
         let is_of_records = matches!(socket, Socket::Records(_));
         let fd = socket.into_fd();
-        let number = fd.as_raw_fd();
         // A descriptor that is not watched need not be deregistered.
-        let _ = self.poll.registry().deregister(&mut SourceFd(&number));
+        let _ = self.poll.registry().deregister(&mut SourceFd(&fd.as_raw_fd()));
         let _ = transfer::restore(&fd);
         if is_of_records {
             let _ = records::unmark_records(&fd);
         }
-        Ok((self.descriptors.hold(fd)?, number))
+        self.descriptors.hold(fd)
     }
 }
 
