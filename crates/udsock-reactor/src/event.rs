@@ -1,8 +1,9 @@
-//! Events, and the ring that a poll writes them to. The binding's JavaScript reads both by their layout.
+//! Events, and the memory that a poll writes them to. The binding's JavaScript reads both by their layout.
 
-use crate::records::DatagramHead;
 use std::marker::PhantomData;
 use std::ptr;
+use udsock::PeerCredentials;
+use udsock::records::Record;
 
 /// One report of [`Reactor::poll`](crate::Reactor::poll), laid out as four 32-bit integers for readers in other languages.
 #[repr(C)]
@@ -49,6 +50,48 @@ pub enum EventKind {
     /// [`Reactor::take_descriptors`](crate::Reactor::take_descriptors).
     Descriptors = 10,
 }
+
+/// The header in front of each datagram in the scratch memory.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct DatagramHead {
+    /// The sender's process, 0 if it is not known.
+    pub pid: u32,
+    /// The sender's user; [`u32::MAX`] if its credentials are not known.
+    pub uid: u32,
+    /// The sender's group.
+    pub gid: u32,
+    /// Bytes of the sender's address, 0 for an unbound one.
+    pub length: u32,
+    /// The address, byte for byte.
+    pub address: [u8; 112],
+}
+
+impl DatagramHead {
+    /// Returns the head of a record, for the fuzz targets.
+    #[cfg(fuzzing)]
+    #[must_use]
+    pub fn fuzzed(record: Record<'_>) -> Self {
+        Self::of(record)
+    }
+
+    pub(crate) fn of(record: Record<'_>) -> Self {
+        let (pid, uid, gid) = match record.sender {
+            Some(PeerCredentials { pid, uid, gid }) => (pid.unwrap_or(0), uid, gid),
+            None => (0, u32::MAX, u32::MAX),
+        };
+        let mut address = [0; 112];
+        // No kernel has a longer one: Linux's longest is 109 bytes.
+        let length = record.from.len().min(address.len());
+        for (slot, &byte) in address.iter_mut().zip(record.from) {
+            *slot = byte;
+        }
+        DatagramHead { pid, uid, gid, length: length as u32, address }
+    }
+}
+
+/// Set in an event's `detail`: the record was longer than the longest one, and its rest is lost.
+pub const TRUNCATED: u32 = 1 << 31;
 
 /// The owner's memory that a poll fills: a ring of events, and scratch memory for bytes. There is no reference to it during the
 /// poll, because the owner may share it with another language.

@@ -3,61 +3,19 @@
 use crate::closer::close_elsewhere;
 use crate::connection::{Connection, Drained};
 use crate::error::{errno, negative};
-use crate::event::{Ring, Scratch};
+use crate::event::{DatagramHead, Ring, Scratch, TRUNCATED};
 use crate::received::ReceivedDescriptors;
 use crate::{EventKind, panics};
 use rustix::io::Errno;
 use std::os::fd::BorrowedFd;
 use udsock::records::{self, MOST_RECEIVED, ReceivedRecords, Record, RecordBatch, RecordPlaces, SentRecords};
 use udsock::transfer::{self, RawSlice};
-use udsock::{Address, PeerCredentials, SocketType};
+use udsock::{Address, SocketType};
 
 /// Bytes of the longest record that is received whole, unless the owner changes it.
 pub(crate) const LONGEST: usize = 64 << 10;
 /// Receives in a row before the next socket has its turn.
 const RECEIVES_PER_TURN: usize = 4;
-
-/// The header in front of each datagram in the scratch memory.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct DatagramHead {
-    /// The sender's process, 0 if it is not known.
-    pub pid: u32,
-    /// The sender's user; [`u32::MAX`] if its credentials are not known.
-    pub uid: u32,
-    /// The sender's group.
-    pub gid: u32,
-    /// Bytes of the sender's address, 0 for an unbound one.
-    pub length: u32,
-    /// The address, byte for byte.
-    pub address: [u8; 112],
-}
-
-impl DatagramHead {
-    /// Returns the head of a record, for the fuzz targets.
-    #[cfg(fuzzing)]
-    #[must_use]
-    pub fn fuzzed(record: Record<'_>) -> Self {
-        Self::of(record)
-    }
-
-    fn of(record: Record<'_>) -> Self {
-        let (pid, uid, gid) = match record.sender {
-            Some(PeerCredentials { pid, uid, gid }) => (pid.unwrap_or(0), uid, gid),
-            None => (0, u32::MAX, u32::MAX),
-        };
-        let mut address = [0; 112];
-        // No kernel has a longer one: Linux's longest is 109 bytes.
-        let length = record.from.len().min(address.len());
-        for (slot, &byte) in address.iter_mut().zip(record.from) {
-            *slot = byte;
-        }
-        DatagramHead { pid, uid, gid, length: length as u32, address }
-    }
-}
-
-/// Set in an event's `detail`: the record was longer than the longest one, and its rest is lost.
-pub const TRUNCATED: u32 = 1 << 31;
 
 pub(crate) struct Records {
     pub(crate) connection: Connection,
