@@ -4,6 +4,7 @@
 import { constants } from 'node:os'
 import { inspect } from 'node:util'
 import { hasBrand } from './internal/brand.js'
+import { builtin } from './internal/builtins.js'
 import { engine } from './internal/engine.js'
 import { atCaller, illegalConstructor, invalidState, systemError } from './internal/errors.js'
 import { takeDescriptor } from './internal/hooks.js'
@@ -77,6 +78,9 @@ function registerFresh(): void {
  *
  * `close()` or `using` closes it. A Descriptor that is garbage-collected while it is open is closed, too, and the process emits the warning
  * UDSOCK_DESCRIPTOR_COLLECTED, once. Another thread makes the system call, because a close may wait for a file server or for a lingering socket.
+ *
+ * It cannot be cloned: `structuredClone()` and `postMessage()` throw a DataCloneError (Node.js 22.10 or later). Another thread of the process takes
+ * the number that `release()` returns.
  */
 export class Descriptor {
   readonly #held: Held
@@ -88,6 +92,8 @@ export class Descriptor {
   constructor(key: symbol, held: Held) {
     if (key !== permit) throw illegalConstructor('Descriptor', 'Descriptor.from() or Descriptor.duplicate()')
     this.#held = held
+    // A clone would be an object without a descriptor.
+    builtin('node:worker_threads').markAsUncloneable?.(this)
     registerLater(this)
   }
 

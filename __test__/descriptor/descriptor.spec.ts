@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
 import { inspect } from 'node:util'
+import * as threads from 'node:worker_threads'
 import test from 'ava'
 import { Descriptor } from '../../index.js'
 import { start } from '../helpers/program.js'
@@ -113,4 +114,16 @@ test('descriptors of a worker that ends are closed', async t => {
   const program = start(t, 'descriptor-worker.js')
   const { output } = await program.ended
   t.deepEqual(JSON.parse(output.split('\n').at(-1)!), { left: 0 })
+})
+
+// A clone would be an object without a descriptor.
+const canRefuse = 'markAsUncloneable' in threads
+;(canRefuse ? test : test.skip)('a Descriptor cannot be cloned for another thread, and stays open', t => {
+  const descriptor = Descriptor.duplicate(0)
+  const { port1 } = new threads.MessageChannel()
+  t.throws(() => structuredClone(descriptor), { name: 'DataCloneError' })
+  t.throws(() => port1.postMessage(descriptor), { name: 'DataCloneError' })
+  port1.close()
+  t.true(isOpen(descriptor.fd))
+  descriptor.close()
 })

@@ -3,7 +3,10 @@ import { getBuiltinModule } from 'node:process'
 
 type Builtins = {
   'node:tls': typeof import('node:tls')
-  'node:worker_threads': typeof import('node:worker_threads')
+  'node:worker_threads': typeof import('node:worker_threads') & {
+    /** Node.js has it since 22.10. */
+    readonly markAsUncloneable?: (object: object) => void
+  }
   'node:zlib': typeof import('node:zlib')
 }
 
