@@ -202,6 +202,20 @@ test('a message of any length up to the limit is sent, and a longer one is EMSGS
   t.deepEqual(received, lengths)
 })
 
+test("a message after close() fails: its callback gets the error, without one 'error' is emitted", async t => {
+  const receiver = await boundSocket(t)
+  const sender = await socketAt(t)
+  const events = recorded(sender)
+  const closed = sender.close()
+  t.false(sender.send('without a callback', { to: receiver.path }))
+  await t.throwsAsync(sender.sendAndWait('awaited', { to: receiver.path }), { code: 'ERR_STREAM_DESTROYED' })
+  await closed
+  t.deepEqual(events, ['error ERR_STREAM_DESTROYED', 'close'])
+  t.false(sender.send('after the close', { to: receiver.path }))
+  await new Promise(done => setImmediate(done))
+  t.is(events.length, 2)
+})
+
 test('destroy() sends what the kernel takes; the rest fails', async t => {
   const server = await boundSocket(t)
   const client = await socketAt(t)

@@ -94,7 +94,7 @@ export class DatagramWriter implements Flushable, DatagramQueueOwner {
     if (error !== undefined) {
       for (const id of parcel?.descriptors ?? []) this.handle.engine.raw.closeDescriptor(id)
       if (callback !== undefined) nextTick(bound(callback), error)
-      else if (this.#state === 'open') this.#owner.onMessageError(error)
+      else if (this.#state !== 'closed') this.#owner.onMessageError(error)
       return false
     }
     const isFilling = queue.put(record, length, callback && bound(callback), parcel)
