@@ -113,6 +113,19 @@ test('the callback of end() comes behind those of the messages, and then nothing
   t.deepEqual(await allOf(server), ['one', 'two'])
 })
 
+test('the callback of an end() after the end gets an error, and its message is not sent', async t => {
+  const { client, server } = await packetPair(t, 'path', { allowHalfOpen: true }, { allowHalfOpen: true })
+  const arrived = allOf(server)
+  await new Promise(resolve => client.end('one', resolve))
+  const late = await new Promise<NodeJS.ErrnoException>(resolve => client.end(resolve as () => void))
+  t.is(late.code, 'ERR_STREAM_ALREADY_FINISHED')
+  const failed = once<NodeJS.ErrnoException>(client, 'error')
+  const lost = await new Promise<NodeJS.ErrnoException>(resolve => client.end('two', resolve as () => void))
+  t.is(lost.code, 'ERR_STREAM_ALREADY_FINISHED')
+  t.is((await failed).code, 'ERR_STREAM_WRITE_AFTER_END')
+  t.deepEqual(await arrived, ['one'])
+})
+
 test('half-close: one direction ends and the other goes on', async t => {
   const { client, server } = await packetPair(t, 'path', { allowHalfOpen: true }, { allowHalfOpen: true })
   const events = recorded(server)

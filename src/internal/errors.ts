@@ -238,6 +238,9 @@ export function messageTimedOut(milliseconds: number): Error & { code: string } 
   return coded(new Error(reason), 'ERR_MESSAGE_TIMEOUT')
 }
 
+export function alreadyFinished(): Error & { code: string } {
+  return coded(new Error('end() was called after the socket had ended'), 'ERR_STREAM_ALREADY_FINISHED')
+}
 export function writeAfterEnd(): Error & { code: string } {
   return coded(new Error('A message was sent after end()'), 'ERR_STREAM_WRITE_AFTER_END')
 }

@@ -8,7 +8,14 @@
 import { constants } from 'node:os'
 import { byteLength } from './bytes.js'
 import { CallbackQueue, type WriteCallback } from './callback-queue.js'
-import { backpressureLimit, bufferChanged, streamDestroyed, systemError, writeAfterEnd } from './errors.js'
+import {
+  alreadyFinished,
+  backpressureLimit,
+  bufferChanged,
+  streamDestroyed,
+  systemError,
+  writeAfterEnd,
+} from './errors.js'
 import { type Flushable } from './flush-queue.js'
 import { type Handle } from './handle.js'
 import { INTERNAL, TOO_MANY_REFERENCES } from './native.js'
@@ -111,7 +118,7 @@ export class RecordWriter implements Flushable {
   /** Sends what is queued, then half-closes. `callback` is called then, or with the error that prevented it. */
   end(callback?: WriteCallback): void {
     if (this.#owner.destroyed || this.#state === 'finished') {
-      const error = this.#state === 'finished' ? null : streamDestroyed()
+      const error = this.#state === 'finished' ? alreadyFinished() : streamDestroyed()
       if (callback !== undefined) nextTick(boundSend(callback), error)
       return
     }
