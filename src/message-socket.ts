@@ -20,6 +20,7 @@ import { MessageTimer } from './internal/message-timer.js'
 import { type MessageTransport } from './internal/message-transport.js'
 import { nextTick } from './internal/scheduling.js'
 import { validateFunction } from './internal/validation.js'
+import { type PeerCredentials } from './peer.js'
 
 /** The events of a message socket, with their listeners' arguments. */
 export interface MessageEvents {
@@ -99,6 +100,11 @@ export abstract class MessageSocket
     callback: Callback | undefined,
     options: SendOptions | undefined,
   ): boolean
+
+  /** The peer's credentials, as `UnixSocket` has them. Throws a system error if the kernel did not report them. */
+  get peer(): PeerCredentials {
+    return this.#stream.peer
+  }
 
   // Sending.
 

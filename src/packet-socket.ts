@@ -12,7 +12,6 @@ import { PacketTransport } from './internal/packet-transport.js'
 import { RecordDecoder } from './internal/records.js'
 import { MessageSocket, transmit, type MessageSocketOptions } from './message-socket.js'
 import { type UnixSocketPath } from './path.js'
-import { type PeerCredentials } from './peer.js'
 
 /**
  * A connection whose messages keep their boundaries in the kernel: one `send()` is one record (SOCK_SEQPACKET), which arrives whole, once and in
@@ -81,11 +80,6 @@ export class PacketSocket extends MessageSocket {
   /** Bytes of the messages that the kernel has taken. */
   get bytesWritten(): number {
     return this.#transport.bytesWritten
-  }
-
-  /** The peer's credentials, as `UnixSocket` has them. Throws a system error if the kernel did not report them. */
-  get peer(): PeerCredentials {
-    return this.#transport.peer
   }
 
   /** The path that was connected to; of an accepted socket, the path that the peer has bound, which is rare. */

@@ -318,3 +318,15 @@ test('a peer that sends byte by byte through node:net is understood', async t =>
   for await (const chunk of net) chunks.push(chunk as Buffer)
   t.true(Buffer.concat(chunks).equals(frame('answer')))
 })
+
+test('a socket has its peer, also after it was closed', async t => {
+  const { client, server } = await pair(t)
+  const socket = new FramedSocket(client)
+  const { peer } = client
+  t.is(peer.uid, process.geteuid!())
+  t.deepEqual(socket.peer, peer)
+  socket.destroy()
+  server.destroy()
+  await once(socket, 'close')
+  t.deepEqual(socket.peer, peer)
+})

@@ -1,4 +1,5 @@
 /** What a message socket uses of the stream, or of the socket of records, that carries its messages. */
+import { type PeerCredentials } from '../peer.js'
 import { type MessageInfo } from './message-info.js'
 
 /** The receiving half. Emits 'data', and 'end' where there is one. */
@@ -12,9 +13,10 @@ export interface MessageSource {
   on(event: 'end', listener: () => void): unknown
 }
 
-/** Every Duplex is one. Emits 'data', 'end', 'drain', 'finish', 'error' and 'close' as a Duplex does. */
+/** Every UnixSocket is one. Emits 'data', 'end', 'drain', 'finish', 'error' and 'close' as a Duplex does. */
 export interface MessageTransport extends MessageSource {
   allowHalfOpen: boolean
+  readonly peer: PeerCredentials
   readonly destroyed: boolean
   readonly closed: boolean
   readonly errored: Error | null
