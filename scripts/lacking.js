@@ -314,6 +314,24 @@ export const lacking = [
     "a connection of HttpsAgent sends everything after its server's end",
     "undiciConnector's connection over TLS sends everything after its server's end",
   ),
+  ...on(
+    'bun',
+    'net/tls',
+    'its TLSSocket of a server takes every socket that has a _handle for one of its own',
+    'TLS over *udsock/net*: a * that goes without close_notify is an end, not an error',
+  ),
+  ...on(
+    'bun',
+    'net/tls',
+    "its node:tls, over any Duplex but its own sockets, discards at its peer's end what it has still to send",
+    "TLS over *: an answer arrives that is sent after the peer's half-close",
+  ),
+  ...on(
+    'deno',
+    'net/tls',
+    "its TLSSocket closes at its peer's half-close",
+    "TLS over *: an answer arrives that is sent after the peer's half-close",
+  ),
   {
     runtimes: ['bun', 'deno'],
     spec: 'process/permission-model',

@@ -37,6 +37,7 @@ import { NetSocketSurface } from './internal/net-socket-surface.js'
 import { Reader } from './internal/reader.js'
 import { type Resource } from './internal/resource.js'
 import { take } from './internal/shortcut.js'
+import { carriesTls, leaveEndToTls } from './internal/tls.js'
 import { bind, chunkExceedsLimit, owned, refuse } from './internal/write-guard.js'
 import { type WriteOptions } from './internal/write-options.js'
 import { Writer } from './internal/writer.js'
@@ -172,6 +173,7 @@ export class UnixSocket extends NetSocketSurface {
 
   /** @internal */
   [endReading](): void {
+    if (!this.allowHalfOpen && carriesTls(this)) leaveEndToTls(this)
     this.#reader.end()
   }
 

@@ -57,19 +57,8 @@ function relayTo(server, net) {
   const relay = new net.Server({ allowHalfOpen, pauseOnConnect, highWaterMark })
   for (const event of ['listening', 'drop', 'error', 'close'])
     relay.on(event, (...args) => server.emit(event, ...args))
-  relay.on('connection', socket => {
-    server.emit('connection', socket)
-    if (server instanceof tls.Server) endBySecure(socket)
-  })
+  relay.on('connection', socket => server.emit('connection', socket))
   return relay
-}
-
-/**
- * Leaves the end of a socket to the TLSSocket above it, which has taken over `allowHalfOpen` when it was made: it may still
- * have bytes to send when the peer's end arrives.
- */
-function endBySecure(socket) {
-  socket.allowHalfOpen = true
 }
 
 /** Reports the connection of a socket by the TLSSocket above it, as Node does for a socket of its own class. */
@@ -90,7 +79,6 @@ function replaceClients(net) {
     const { path, timeout, signal: _signal, ...secure } = options
     const socket = net.connect({ path, allowHalfOpen: options.allowHalfOpen, timeout })
     const secured = connectTls({ ...secure, socket }, callback)
-    endBySecure(socket)
     connectSecure(secured, socket)
     socket.on('timeout', () => secured.emit('timeout'))
     return secured

@@ -15,6 +15,7 @@ import { callError, endReading, onStall, touch } from './hooks.js'
 import { INTERNAL, READ_SIZE } from './native.js'
 import { memoryError, type OnRead } from './onread.js'
 import { type Deferrable } from './phases.js'
+import { isIgnoredByTls } from './tls.js'
 
 /** The socket of a reader, as the reader uses it. */
 export interface ReadableSocket extends Duplex {
@@ -312,11 +313,16 @@ export class Reader implements Deferrable, FailureOwner {
   }
 
   destroy(error: Error): void {
-    this.#socket.destroy(isIgnoredBySession(this.#socket, error) ? undefined : error)
+    this.#socket.destroy(this.#isIgnored(error) ? undefined : error)
+  }
+
+  /** Whether the failure is no error to the protocol over the socket. */
+  #isIgnored(error: Error): boolean {
+    return isIgnoredBySession(this.#socket, error) || isIgnoredByTls(this.#socket, error)
   }
 
   #isFailureIgnored(): boolean {
-    return this.heldFailure !== undefined && isIgnoredBySession(this.#socket, this.heldFailure.error)
+    return this.heldFailure !== undefined && this.#isIgnored(this.heldFailure.error)
   }
 
   onStall(): void {
