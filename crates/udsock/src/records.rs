@@ -133,7 +133,9 @@ impl RecordBatch {
     ///
     /// # Errors
     ///
-    /// `ECONNRESET`, and whatever else `recvmmsg` or `recvmsg` report. An error that follows records comes with the next receive.
+    /// * `EINVAL`: no place fits into the memory, or `most` is 0.
+    /// * `ECONNRESET`, and whatever else `recvmmsg` or `recvmsg` report. An error that follows records comes with the next
+    ///   receive.
     pub fn receive(
         &mut self,
         socket: impl AsFd,
@@ -144,9 +146,12 @@ impl RecordBatch {
     ) -> io::Result<ReceivedRecords> {
         let socket = socket.as_fd();
         let within = places.places();
+        let asked = within.count().min(most);
+        if asked == 0 {
+            return Err(Errno::INVAL.into());
+        }
         self.layout = [within.stride, within.offset];
         let with_names = socket_type == SocketType::Datagram;
-        let asked = within.count().min(most);
         loop {
             let mut is_shortened = false;
             let received = fault::transfer("recvmmsg", |at_most| {

@@ -117,6 +117,21 @@ fn a_record_longer_than_its_place_is_marked() {
 }
 
 #[test]
+fn a_receive_without_a_place_is_invalid_and_takes_no_end() {
+    let (here, there) = pair();
+    put(&here, b"record");
+    let mut memory = [0; 32];
+    let mut batch = RecordBatch::new();
+    for socket_type in [SocketType::Packet, SocketType::Datagram] {
+        let small = RecordPlaces::of(&mut memory, 0, 64);
+        assert_eq!(code(batch.receive(&there, socket_type, small, MOST_RECEIVED, drop)), Some(libc::EINVAL));
+        let enough = RecordPlaces::of(&mut memory, 0, 16);
+        assert_eq!(code(batch.receive(&there, socket_type, enough, 0, drop)), Some(libc::EINVAL));
+    }
+    assert_eq!(receive(&there, SocketType::Packet).1, ["record"]);
+}
+
+#[test]
 fn the_kernel_takes_records_up_to_its_room_and_then_none() {
     let (ours, theirs) = pair();
     let record = [1; 1000];
