@@ -97,9 +97,11 @@ impl<'a> RecordPlaces<'a> {
         Self { memory, borrows: PhantomData, head, longest }
     }
 
-    /// Bytes that a record of this length takes, with what is in front of it.
+    /// Bytes that a record of this length takes, with what is in front of it: [`usize::MAX`] if they are more than that.
     pub fn size(self, length: usize) -> usize {
-        (self.head + length).next_multiple_of(Self::ALIGNMENT).max(Self::ALIGNMENT)
+        let size =
+            self.head.checked_add(length).and_then(|size| size.checked_next_multiple_of(Self::ALIGNMENT));
+        size.unwrap_or(usize::MAX).max(Self::ALIGNMENT)
     }
 
     fn places(self) -> Places {

@@ -117,6 +117,23 @@ fn a_record_longer_than_its_place_is_marked() {
 }
 
 #[test]
+fn places_whose_size_is_no_number_are_none() {
+    let (here, there) = pair();
+    put(&here, b"record");
+    let mut memory = [0; 128];
+    let mut batch = RecordBatch::new();
+    for (head, longest) in [(usize::MAX - 7, 64), (64, usize::MAX - 63), (usize::MAX - 3, 0), (0, usize::MAX)]
+    {
+        let (own, others) = memory.split_at_mut(64);
+        let places = RecordPlaces::of(own, head, longest);
+        assert_eq!((places.size(longest), places.count()), (usize::MAX, 0));
+        assert_eq!(code(batch.receive(&there, SocketType::Packet, places, 1, drop)), Some(libc::EINVAL));
+        assert!(others.iter().all(|&byte| byte == 0), "written beyond the memory");
+    }
+    assert_eq!(receive(&there, SocketType::Packet).1, ["record"]);
+}
+
+#[test]
 fn a_receive_without_a_place_is_invalid_and_takes_no_end() {
     let (here, there) = pair();
     put(&here, b"record");
