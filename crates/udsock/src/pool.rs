@@ -69,8 +69,12 @@ pub(crate) async fn run<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'sta
     }
 }
 
-/// `job` must not panic.
-fn submit(job: Job) -> io::Result<()> {
+/// Has a thread of the pool run `job`, which must not panic.
+///
+/// # Errors
+///
+/// Those of [`run`]. `job` has not run.
+pub(crate) fn submit(job: Job) -> io::Result<()> {
     let mut state = state();
     state.jobs.push_back(job);
     if let Err(error) = grow(&mut state) {

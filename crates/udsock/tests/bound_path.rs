@@ -156,6 +156,36 @@ async fn a_start_that_is_cancelled_or_dropped_at_any_moment_leaves_nothing() {
     }
 }
 
+#[test]
+fn the_end_of_a_runtime_leaves_nothing_of_a_binding() {
+    for on_existing in [OnExisting::Error, OnExisting::ReplaceStale, OnExisting::TakeOver] {
+        let directory = Directory::new();
+        let address = directory.address("s");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let path = Arc::new(BoundPath::new());
+            let context = runtime.enter();
+            let listening = start(&path, &address, REPLACE.on_existing(on_existing));
+            runtime.block_on(tokio::task::yield_now());
+            drop(context);
+            // The call ends with the runtime, although the path is bound. The pool's thread may be so fast that it has ended before.
+            while path.file().is_none() {
+                assert!(Instant::now() < deadline, "not bound");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            if !listening.is_finished() {
+                break;
+            }
+            assert!(path.try_remove());
+        }
+        while count(&directory) > 0 {
+            assert!(Instant::now() < deadline, "the file stays");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_end_of_the_process_leaves_nothing_of_a_binding_under_way() {
     for round in 0..200_u64 {

@@ -384,12 +384,30 @@ struct Unfinished<'a>(&'a Arc<BoundPath>);
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
         self.0.cancel();
-        // It was bound, and the descriptor is closed now or soon. Outside a runtime the process is about to end, and the file
-        // stays.
-        if let (Some(_), Ok(runtime)) = (self.0.file(), Handle::try_current()) {
-            let path = Arc::clone(self.0);
-            runtime.spawn(async move { path.remove(UNDO_LIMIT).await });
+        if self.0.file().is_none() {
+            return;
         }
+        // It was bound, and the descriptor is closed now or soon. The pool removes the file, because a runtime that is shutting
+        // down runs no further task.
+        let (path, runtime) = (Arc::clone(self.0), Handle::try_current().ok());
+        let job = Box::new(move || undo(&path, runtime));
+        if pool::submit(job).is_err() {
+            // Without a thread the work is done here: a file that stays is worse than a pause.
+            undo(self.0, Handle::try_current().ok());
+        }
+    }
+}
+
+/// Removes the file of a binding that was given up. While another caller holds the lock of the directory, a task of the runtime
+/// waits for it.
+fn undo(path: &Arc<BoundPath>, runtime: Option<Handle>) {
+    // The thread that bound it has made its last system call.
+    path.wait_until_idle(PATIENCE);
+    if !path.try_remove_as(Work::Remove)
+        && let Some(runtime) = runtime
+    {
+        let path = Arc::clone(path);
+        runtime.spawn(async move { path.remove(UNDO_LIMIT).await });
     }
 }
 
