@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::net::UnixStream;
+use tokio::runtime::Handle;
 use tokio::task::coop::consume_budget;
 
 #[cfg(feature = "stream")]
@@ -94,6 +95,8 @@ impl Listener {
     ///
     /// Outside a tokio runtime with I/O enabled.
     pub fn bind(address: &Address, backlog: i32) -> io::Result<Self> {
+        // Panics outside a runtime before a file is made.
+        let _ = Handle::current();
         let Bound { socket, file } = bind_with(address, &BindOptions::new(backlog), &AtomicBool::new(false))?;
         Self::watched(socket, file.clone()).inspect_err(|_| {
             // The error that led here is the one to report.
@@ -138,6 +141,8 @@ impl Listener {
         if options.socket_type != SocketType::Stream {
             return Err(errno(libc::EPROTOTYPE));
         }
+        // Panics outside a runtime before a file is made.
+        let _ = Handle::current();
         let path = Arc::new(BoundPath::new());
         let socket = path.bind(address, options).await?;
         match Self::watched(socket, path.file()) {

@@ -6,6 +6,7 @@ mod common;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net as std_net;
+use std::panic::catch_unwind;
 use std::path::Path;
 use std::task::Poll;
 
@@ -131,6 +132,17 @@ async fn a_bind_with_that_is_dropped_leaves_nothing() {
         }
     })
     .await;
+}
+
+#[test]
+fn a_bind_outside_a_runtime_makes_no_file() {
+    let directory = Directory::new();
+    let address = directory.address("s");
+    let options = BindOptions::new(4);
+    assert!(catch_unwind(|| Listener::bind(&address, 4)).is_err());
+    let bind_with = || common::Probe::new().poll(Box::pin(Listener::bind_with(&address, &options)).as_mut());
+    assert!(catch_unwind(bind_with).is_err());
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 
 #[cfg(feature = "stream")]
