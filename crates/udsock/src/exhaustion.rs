@@ -46,7 +46,7 @@ impl AcceptBackoff {
 
     /// The pause to make now. The next one is twice as long, up to the limit.
     pub fn pause(&mut self) -> Duration {
-        let pause = self.next;
+        let pause = self.next.min(self.longest);
         self.next = pause.saturating_mul(2).min(self.longest);
         pause
     }
@@ -80,6 +80,15 @@ mod tests {
     fn a_limit_may_be_as_long_as_a_duration() {
         let mut backoff = AcceptBackoff::up_to(Duration::MAX);
         assert_eq!((0..100).map(|_| backoff.pause()).last(), Some(Duration::MAX));
+    }
+
+    #[test]
+    fn no_pause_is_longer_than_its_limit() {
+        let limit = Duration::from_millis(1);
+        let mut backoff = AcceptBackoff::up_to(limit);
+        assert_eq!([backoff.pause(), backoff.pause()], [limit; 2]);
+        backoff.reset();
+        assert_eq!(backoff.pause(), limit);
     }
 
     #[test]
