@@ -35,6 +35,8 @@ fn an_abstract_name_is_written_behind_an_at_sign() {
     let address: Address = "@app".parse().unwrap();
     assert_eq!(address.as_abstract_name(), Some(&b"app"[..]));
     assert_eq!(address.to_string(), "@app");
+    let quoted = Address::abstract_name(br#"it's \a "name""#).unwrap();
+    assert_eq!(quoted.to_string().parse(), Ok(quoted));
     assert_eq!(Address::abstract_name(b"a\0\xFF").unwrap().to_string(), r"@a\x00\xff");
 }
 

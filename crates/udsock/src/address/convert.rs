@@ -1,6 +1,6 @@
 //! Conversions between [`Address`] and text, paths and std's addresses.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::SocketAddr;
@@ -54,7 +54,13 @@ impl fmt::Display for Address {
                 let prefix = if self.as_bytes().starts_with(b"@") { "./" } else { "" };
                 write!(f, "{prefix}{}", path.display())
             }
-            (_, Some(name)) => write!(f, "@{}", name.escape_ascii()),
+            (_, Some(name)) => {
+                f.write_str("@")?;
+                name.iter().try_for_each(|&byte| match byte {
+                    b' '..=b'~' => f.write_char(char::from(byte)),
+                    _ => write!(f, "{}", byte.escape_ascii()),
+                })
+            }
             (None, None) => f.write_str("(unnamed)"),
         }
     }
