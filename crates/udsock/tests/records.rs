@@ -117,6 +117,26 @@ fn a_record_longer_than_its_place_is_marked() {
 }
 
 #[test]
+fn a_batch_moves_to_another_thread_with_its_records() {
+    let (here, there) = pair();
+    pass_credentials(&there, true).unwrap();
+    put(&here, b"record");
+    let (mut memory, mut batch) = ([0; 64], RecordBatch::new());
+    let places = RecordPlaces::of(&mut memory, 0, 64);
+    batch.receive(&there, SocketType::Packet, places, 1, drop).unwrap();
+    let batch = std::thread::spawn(move || {
+        let record = batch.record(0).unwrap();
+        assert_eq!((record.length, record.sender.unwrap().pid), (6, Some(std::process::id())));
+        batch
+    })
+    .join()
+    .unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| assert_eq!(batch.record(0).unwrap().length, 6));
+    });
+}
+
+#[test]
 fn places_whose_size_is_no_number_are_none() {
     let (here, there) = pair();
     put(&here, b"record");

@@ -77,6 +77,11 @@ pub(crate) struct Batch {
     filled: usize,
 }
 
+// SAFETY: the pointers lead into the batch's own memory, which moves with it, or are not used after their receive.
+unsafe impl Send for Batch {}
+// SAFETY: a shared batch is only read.
+unsafe impl Sync for Batch {}
+
 impl Batch {
     /// Has room for `count` records.
     fn grow(&mut self, count: usize) {
