@@ -8,6 +8,7 @@ use crate::closer::{close_elsewhere, close_queued};
 use crate::error::errno;
 use crate::table::Table;
 use rustix::io::Errno;
+use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use udsock::DescriptorKind;
 
@@ -96,6 +97,12 @@ impl Descriptors {
     /// EBADF.
     pub fn close(&mut self, id: Id) -> Result<(), Errno> {
         self.release(id).map(close_elsewhere)
+    }
+}
+
+impl fmt::Debug for Descriptors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Descriptors").finish_non_exhaustive()
     }
 }
 

@@ -12,6 +12,8 @@
 //! - one call to `poll` is bounded by the room for events and by the scratch memory, and sockets take turns;
 //! - a panic while a connection is read fails that connection, and loses no other event.
 
+#![warn(missing_debug_implementations)]
+
 mod bell;
 mod closer;
 mod connection;

@@ -86,6 +86,12 @@ impl Mailbox {
     }
 }
 
+impl fmt::Debug for Mailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mailbox").finish_non_exhaustive()
+    }
+}
+
 /// The queue alone, without the waker. Its first item wakes the consumer.
 struct Queue<T> {
     items: Revocable<VecDeque<T>>,

@@ -26,6 +26,7 @@ use mio::{Events, Interest, Poll, Waker};
 pub use passing::TakenDescriptors;
 use rustix::io::Errno;
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -382,6 +383,12 @@ impl Reactor {
             connection.is_queued = true;
             self.readable.push_back(id);
         }
+    }
+}
+
+impl fmt::Debug for Reactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reactor").finish_non_exhaustive()
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod requests;
 
+use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, PoisonError};
@@ -36,6 +37,20 @@ pub enum Outcome {
     Failed(io::Error),
     /// A panic ended the request.
     Panicked,
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Connected(fd, options) => f.debug_tuple("Connected").field(fd).field(options).finish(),
+            Outcome::Listening(fd, options, _) => {
+                f.debug_tuple("Listening").field(fd).field(options).finish_non_exhaustive()
+            }
+            Outcome::Notice(notice) => f.debug_tuple("Notice").field(notice).finish(),
+            Outcome::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
+            Outcome::Panicked => f.write_str("Panicked"),
+        }
+    }
 }
 
 /// Takes back a listener, still open, with the reason.

@@ -51,6 +51,8 @@
 //! # }
 //! ```
 
+#![warn(missing_debug_implementations)]
+
 mod accept;
 mod address;
 mod allowed;

@@ -5,6 +5,7 @@
 //! A record is sent whole or not at all. It may be empty; on Linux, the reader of a connection distinguishes an empty one from the end, because
 //! every record comes with a control message once [`mark_records`] was called, and the end with none.
 
+use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -214,6 +215,12 @@ impl RecordBatch {
             from: significant(described.name),
             sender: described.sender,
         })
+    }
+}
+
+impl fmt::Debug for RecordBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordBatch").finish_non_exhaustive()
     }
 }
 

@@ -4,6 +4,7 @@
 mod kernel;
 mod timer;
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -91,6 +92,12 @@ impl PathWatcher {
     }
 }
 
+impl fmt::Debug for PathWatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PathWatcher").finish_non_exhaustive()
+    }
+}
+
 impl Drop for PathWatcher {
     fn drop(&mut self) {
         let kernel = self.kernel.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -166,6 +173,15 @@ impl PathWatch {
         let kernel = self.watcher.kernel();
         let (file, signal, last) = (self.file.clone(), Arc::clone(&self.signal), self.last);
         pool::run(move || Look::take(kernel.ok().as_ref(), &file, &signal, last)).await
+    }
+}
+
+impl fmt::Debug for PathWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PathWatch")
+            .field("file", &self.file)
+            .field("last", &self.last)
+            .finish_non_exhaustive()
     }
 }
 

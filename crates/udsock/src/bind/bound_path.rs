@@ -3,6 +3,7 @@
 //! What must always hold: at most one thread makes system calls for a path at a time, and a file that was bound for a caller
 //! that has given up is removed.
 
+use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -350,6 +351,12 @@ impl BoundPath {
         }
         state.is_busy = true;
         Some(Busy(self))
+    }
+}
+
+impl fmt::Debug for BoundPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BoundPath").field("file", &self.file()).finish_non_exhaustive()
     }
 }
 

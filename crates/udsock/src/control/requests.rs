@@ -1,6 +1,7 @@
 //! The requests of one event loop to the control plane.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, LazyLock};
@@ -224,6 +225,12 @@ impl<M: Mailbox> Requests<M> {
         if let Some(running) = self.running.remove(&request) {
             running.give_up();
         }
+    }
+}
+
+impl<M: Mailbox> fmt::Debug for Requests<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Requests").finish_non_exhaustive()
     }
 }
 
