@@ -64,46 +64,25 @@ await bundle.close()
 
 const require = createRequire(import.meta.url)
 
-/** Returns { file, pairs } of an entry that only gives the exports of another chunk their names, or else undefined. */
-function renamedChunk(name) {
-  const code = readFileSync(join(lib, `${name}.cjs`), 'utf8').replace(/\n\/\/#.*/, '')
-  const [head, ...rest] = code.trim().split(/[,;](?=exports|$)/)
-  const file = /^const \w+=require\("(.*)"\)$/.exec(head)?.[1]
-  const pairs = rest.filter(Boolean).map(statement => /^exports\.(\w+)=\w+\.(\w+)$/.exec(statement)?.slice(1))
-  return file !== undefined && pairs.every(Boolean) ? { file, pairs } : undefined
-}
-
 /**
- * Writes the ES modules of an entry: `.static.js` for bundlers, which follow an import, and `.js` for runtimes, because a `require` takes
- * Node 20 less time than an import of CommonJS. nft follows it by the name `require`. Names are listed one by one: runtimes and bundlers differ in what they find in CommonJS.
+ * Writes the ES module of an entry, and its types. There is one for every runtime and bundler: a tool may find the files to deploy under other
+ * conditions than those of the runtime. It imports the CommonJS, because bundlers do not follow `createRequire`. Names are listed one by
+ * one: runtimes and bundlers differ in what they find in CommonJS.
  */
-function writeModules(name) {
+function writeModule(name) {
   const names = Object.keys(require(join(lib, `${name}.cjs`))).toSorted()
-  const hasDefault = names.includes('default')
   const named = names.filter(each => each !== 'default')
-  const end = [`export const { ${named.join(', ')} } = implementation`]
+  const code = [
+    `import implementation from './${name}.cjs'`,
+    '',
+    `export const { ${named.join(', ')} } = implementation`,
+  ]
   const types = [`export * from './${name}.cjs'`]
-  if (hasDefault) {
-    end.push('export default implementation.default')
+  if (names.includes('default')) {
+    code.push('export default implementation.default')
     types.push(`export { default } from './${name}.cjs'`)
   }
-  const renamed = renamedChunk(name)
-  const forRuntimes = renamed
-    ? [
-        `export const { ${renamed.pairs.map(([to, from]) => `${from}: ${to}`).join(', ')} } = require('${renamed.file}')`,
-      ]
-    : [`const implementation = require('./${name}.cjs')`, ...end]
-  const modules = {
-    js: [
-      "import { createRequire } from 'node:module'",
-      '',
-      'const require = createRequire(import.meta.url)',
-      ...forRuntimes,
-    ],
-    'static.js': [`import implementation from './${name}.cjs'`, '', ...end],
-  }
-  for (const [extension, code] of Object.entries(modules))
-    writeFileSync(join(lib, `${name}.${extension}`), `${code.join('\n')}\n`)
+  writeFileSync(join(lib, `${name}.js`), `${code.join('\n')}\n`)
   writeFileSync(join(lib, `${name}.d.ts`), `${types.join('\n')}\n`)
 }
 
@@ -137,6 +116,6 @@ function copyDeclarations(file, to, done) {
 
 const done = new Set()
 for (const [name, source] of Object.entries(entries)) {
-  writeModules(name)
+  writeModule(name)
   copyDeclarations(source, name, done)
 }

@@ -27,22 +27,24 @@ const early = new Set([
   'validation',
   'writable-stream',
 ])
-/** The internal modules that `udsock` does not use. They are bundled with the entries that do. */
-const foreign = new Set(['http2', 'tls'])
 /** The public modules that only functions use. */
 const latePublic = new Set(['identity'])
 
 function chunkOf(id) {
   const [folder, name] = [dirname(id), basename(id, '.ts')]
   if (folder === src && name !== 'index') return latePublic.has(name) ? 'late' : 'shared'
-  if (folder !== internal || foreign.has(name)) return undefined
+  if (folder === join(src, 'http') && name !== 'index') return 'http'
+  if (folder !== internal) return undefined
   return early.has(name) ? 'shared' : 'late'
 }
 
-/** The option `codeSplitting` of the bundler. */
+/**
+ * The option `codeSplitting` of the bundler. What `udsock/http` consists of is a chunk of its own, and the entry is small: Node searches
+ * the CommonJS that an ES module imports for exports, which takes milliseconds.
+ */
 export const codeSplitting = {
   includeDependenciesRecursively: false,
-  groups: ['shared', 'late'].map(name => ({ name, test: id => chunkOf(id) === name })),
+  groups: ['shared', 'late', 'http'].map(name => ({ name, test: id => chunkOf(id) === name })),
 }
 
 const statements = /^const (require_\w+) = (require\(.*\));\n/gm

@@ -26,6 +26,22 @@ for (const [name, names] of Object.entries(imported))
     for (const [key, value] of Object.entries(names)) t.is(required[key], value, key)
   })
 
+const onNode = isNode ? test : test.skip
+
+onNode('an import resolves to the same file under every condition', async t => {
+  const program = `console.log(JSON.stringify(process.argv.slice(1).map(name => import.meta.resolve(name))))`
+  const evaluate = ['--input-type=module', '--eval', program, ...Object.keys(imported)]
+  const resolved = async (...conditions: string[]): Promise<unknown> => {
+    const options = conditions.map(condition => `--conditions=${condition}`)
+    const { stdout } = await promisify(execFile)(process.execPath, [...options, ...evaluate])
+    return JSON.parse(stdout)
+  }
+  t.deepEqual(
+    await resolved('module', 'bun', 'deno', 'browser', 'development', 'production'),
+    await resolved(),
+  )
+})
+
 test('an export keeps its name in the bundle', t => {
   const functions = Object.entries({ ...own, ...net, ...http }).filter(
     ([key, value]) => typeof value === 'function' && !key.startsWith('_'),
@@ -65,8 +81,6 @@ onLinuxNode('what was required and what was imported share one engine', async t 
   t.teardown(() => accepted.destroy())
   t.is(eventPolls(), before)
 })
-
-const onNode = isNode ? test : test.skip
 
 onNode('importing the package loads none of the modules of Node that cost milliseconds', async t => {
   const home = require.resolve('udsock')
