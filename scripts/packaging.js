@@ -38,7 +38,7 @@ const names = [
   'yarn@1',
 ]
 
-const printed = 'own and net came back, supported: true'
+const printed = 'own, net, http and dgram came back, supported: true'
 
 /** Runs shell commands in `cwd`; the last one has to print the round trips, or `expected`. */
 async function runs(cwd, script, expected = printed, env = {}) {
@@ -57,32 +57,61 @@ const inProject = (name, script, expected, env) => ({ name, run: () => runs(proj
 
 const node = JSON.stringify(process.execPath)
 const fuse = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2'
-const external = "'--external:*.node' '--external:udsock-*'"
+/** An ES module has no `require` for Node's own modules. */
+const esmBanner = `"--banner:js=import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)"`
 /** In a single executable application only this finds files. */
-const banner = `"--banner:js=require = require('node:module').createRequire(process.execPath)"`
+const seaBanner = `"--banner:js=require = require('node:module').createRequire(process.execPath)"`
+
+const esbuild = (program, out, options) =>
+  `esbuild ${program} --bundle --platform=node --loader:.node=copy ${options} --outfile=${out}/${program}`
+
+/** Runs a command in a copy of the folder, without the project's node_modules above it. */
+const apart = (out, run) =>
+  `apart=$(mktemp -d); trap 'rm -rf "$apart"' EXIT; cp -r ${out}/. "$apart"; cd "$apart"; ${run}`
+
+const bundled = (name, build, out, run) => inProject(name, `${build}; ${apart(out, run)}`)
 
 const bundlers = [
-  inProject('ncc', `ncc build program.cjs -o out-ncc; ${node} out-ncc/index.cjs`),
-  inProject('@vercel/nft', `${node} trace.mjs out-nft; cd out-nft; ${node} program.mjs`),
-  inProject(
-    'esbuild',
-    `esbuild program.cjs --bundle --platform=node --loader:.node=copy --outfile=out-esbuild/program.cjs; ${node} out-esbuild/program.cjs`,
+  bundled('ncc', 'ncc build program.cjs -o out-ncc', 'out-ncc', `${node} index.cjs`),
+  bundled('@vercel/nft', `${node} trace.mjs out-nft`, 'out-nft', `${node} program.mjs`),
+  bundled('esbuild', esbuild('program.cjs', 'out-esbuild', ''), 'out-esbuild', `${node} program.cjs`),
+  // With a condition of the user, esbuild leaves out its own condition `module`.
+  bundled(
+    'esbuild, ES modules, with a condition',
+    esbuild('program.mjs', 'out-esbuild-esm', `--format=esm --conditions=own ${esmBanner}`),
+    'out-esbuild-esm',
+    `${node} program.mjs`,
   ),
-  inProject('rollup', `rollup -c; ${node} out-rollup/program.mjs`),
+  // The platform's package is not bundled.
+  bundled(
+    'rollup',
+    'rollup -c; mkdir out-rollup/node_modules; cp -r node_modules/udsock-* out-rollup/node_modules',
+    'out-rollup',
+    `${node} program.mjs`,
+  ),
   inProject('vite ssr', `vite build --ssr program.mjs --outDir out-vite; ${node} out-vite/program.mjs`),
-  inProject('webpack', `webpack -c webpack.config.cjs -o out-webpack; ${node} out-webpack/main.js`),
-  inProject(
-    'bun build --compile',
-    'bun build --compile program.mjs --outfile out-bun/program; out-bun/program',
+  bundled('webpack', 'webpack -c webpack.config.cjs -o out-webpack', 'out-webpack', `${node} main.js`),
+  bundled(
+    'bun build for node',
+    'bun build --target=node program.mjs --outdir out-bun-node',
+    'out-bun-node',
+    `${node} program.js`,
   ),
-  inProject(
+  bundled(
+    'bun build --compile',
+    'bun build --compile program.mjs --outfile out-bun/program',
+    'out-bun',
+    './program',
+  ),
+  bundled(
     'single executable application',
-    `esbuild program.cjs --bundle --platform=node ${external} ${banner} --outfile=out-sea/program.cjs
+    `${esbuild('program.cjs', 'out-sea', seaBanner)}
     ${node} --experimental-sea-config sea.json
     cp ${node} out-sea/program
     postject out-sea/program NODE_SEA_BLOB out-sea/program.blob --sentinel-fuse ${fuse}
-    cp node_modules/udsock-linux-x64-gnu/*.node out-sea/
-    cd out-sea; ./program`,
+    rm out-sea/program.*`,
+    'out-sea',
+    './program',
   ),
 ]
 

@@ -1,5 +1,5 @@
 const { roundTrips } = require('./round-trip.cjs')
 
 test('round trips', async () => {
-  expect(await roundTrips()).toBe('own and net came back, supported: true')
+  expect(await roundTrips()).toBe('own, net, http and dgram came back, supported: true')
 })

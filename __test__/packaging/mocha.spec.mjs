@@ -2,5 +2,5 @@ import assert from 'node:assert'
 import { roundTrips } from './round-trip.mjs'
 
 it('round trips', async () => {
-  assert.equal(await roundTrips(), 'own and net came back, supported: true')
+  assert.equal(await roundTrips(), 'own, net, http and dgram came back, supported: true')
 })

@@ -1,8 +1,11 @@
-// One round trip over udsock, and one over udsock/net. Prints a line that names what was done.
+// One round trip over each entry of the package. Returns a line that names what was done.
 const { connect, isSupported, listen } = require('udsock')
+const { createSocket } = require('udsock/dgram')
+const { fetch, serve } = require('udsock/http')
 const net = require('udsock/net')
 const { once } = require('node:events')
 const { mkdtempSync, rmSync } = require('node:fs')
+const { createServer } = require('node:http')
 const { tmpdir } = require('node:os')
 const { join } = require('node:path')
 
@@ -22,7 +25,22 @@ async function roundTrips() {
     socket.end('net')
     const [answer] = await once(socket, 'data')
     await once(server.close(), 'close')
-    return `${own} and ${answer} came back, supported: ${isSupported}`
+
+    const served = await serve(
+      createServer((_request, response) => response.end('http')),
+      join(directory, 'http'),
+    )
+    const response = await fetch(join(directory, 'http'), '/')
+    const http = await response.text()
+    await served.close()
+
+    const receiver = createSocket('unix_dgram')
+    receiver.bind(join(directory, 'dgram'))
+    const sender = createSocket('unix_dgram')
+    sender.send(Buffer.from('dgram'), 0, 5, join(directory, 'dgram'))
+    const [message] = await once(receiver, 'message')
+    for (const each of [receiver, sender]) each.close()
+    return `${own}, ${answer}, ${http} and ${message} came back, supported: ${isSupported}`
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }

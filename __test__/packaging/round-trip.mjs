@@ -1,8 +1,11 @@
-// One round trip over udsock, and one over udsock/net. Prints a line that names what was done.
+// One round trip over each entry of the package. Returns a line that names what was done.
 import { connect, isSupported, listen } from 'udsock'
+import { createSocket } from 'udsock/dgram'
+import { fetch, serve } from 'udsock/http'
 import * as net from 'udsock/net'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -22,7 +25,22 @@ export async function roundTrips() {
     socket.end('net')
     const [answer] = await once(socket, 'data')
     await once(server.close(), 'close')
-    return `${own} and ${answer} came back, supported: ${isSupported}`
+
+    const served = await serve(
+      createServer((_request, response) => response.end('http')),
+      join(directory, 'http'),
+    )
+    const response = await fetch(join(directory, 'http'), '/')
+    const http = await response.text()
+    await served.close()
+
+    const receiver = createSocket('unix_dgram')
+    receiver.bind(join(directory, 'dgram'))
+    const sender = createSocket('unix_dgram')
+    sender.send(Buffer.from('dgram'), 0, 5, join(directory, 'dgram'))
+    const [message] = await once(receiver, 'message')
+    for (const each of [receiver, sender]) each.close()
+    return `${own}, ${answer}, ${http} and ${message} came back, supported: ${isSupported}`
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
