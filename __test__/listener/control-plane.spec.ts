@@ -105,6 +105,17 @@ withPython(
   },
 )
 
+withPython('a listener that closes while its directory is locked refuses clients at once', async t => {
+  t.timeout(30_000)
+  const home = directory(t)
+  const listener = await listen(`${home}/s`, { unlinkOnClose: true })
+  const unlock = await locked(t, home)
+  const closing = listener.close()
+  if (isLinux) await t.throwsAsync(connect(`${home}/s`), { code: 'ECONNREFUSED' })
+  await unlock()
+  await closing
+})
+
 withPython(
   'a file whose directory stays locked stays, and so does the newcomer’s that takes its place',
   async t => {

@@ -97,11 +97,14 @@ export class ListenHandle {
 
   /**
    * Closes the descriptor and the connections that wait. With `unlink`, it first removes the file if that is still the listener's own, and
-   * keeps the process alive for that.
+   * keeps the process alive for that. The removal may wait for a lock: clients are refused meanwhile, where the kernel can do that.
    */
   async close(unlink = this.#bound?.unlinkOnClose): Promise<void> {
     const removal = this.#removeFile(unlink)
-    if (removal !== undefined) await removal
+    if (removal !== undefined) {
+      this.engine.driver.refuseNewcomers(this.id)
+      await removal
+    }
     for (const id of this.#early.splice(0)) this.engine.close(id)
     this.#closeDescriptor()
   }
