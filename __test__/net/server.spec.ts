@@ -22,6 +22,8 @@ const given: Record<string, unknown[]> = {
   text: ['x'],
   'a number': [5],
   'highWaterMark that is text': [{ highWaterMark: 'x' }],
+  'keepAliveInitialDelay that is no number': [{ keepAliveInitialDelay: NaN }],
+  'keepAliveInitialDelay without end': [{ keepAliveInitialDelay: Infinity }],
   'keepAliveInitialDelay that is text': [{ keepAliveInitialDelay: 'x' }],
   'a listener that is none': [{}, 'x'],
 }
@@ -281,6 +283,19 @@ compare('a connection listener that throws does not prevent further connections'
     while ((world.tracks['uncaught']?.length ?? 0) < 3) await quiet(1)
   })
   world.note('state', server.listening)
+})
+
+compare('a server whose highWaterMark no stream takes reports that, and can close', async world => {
+  const server = await world.serve({ highWaterMark: 1.5 })
+  await world.catching(async () => {
+    const client = world.keep(world.net.connect(world.path))
+    await once(client, 'connect')
+    while ((world.tracks['uncaught']?.length ?? 0) < 1) await quiet(1)
+  })
+  world.note('connections', server['_connections' as never])
+  const ended = once(server, 'close')
+  server.close()
+  await ended
 })
 
 compare('200 clients at once are all accepted, and served', async world => {

@@ -93,9 +93,7 @@ class PathServer extends ServerEmitter implements AsyncDisposable {
     this.pauseOnConnect = Boolean(given['pauseOnConnect'])
     this.noDelay = Boolean(given['noDelay'])
     this.keepAlive = Boolean(given['keepAlive'])
-    this.keepAliveInitialDelay = Math.trunc(
-      Math.max(0, (given['keepAliveInitialDelay'] ?? 0) as number) / 1000,
-    )
+    this.keepAliveInitialDelay = ~~(Math.max(0, (given['keepAliveInitialDelay'] ?? 0) as number) / 1000)
     this.highWaterMark = highWaterMark < 0 ? defaultHighWaterMark() : highWaterMark
   }
 

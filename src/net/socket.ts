@@ -16,9 +16,14 @@ export interface SocketConstructor {
   readonly prototype: Socket
 }
 
-/** @internal Makes a socket of a connection that a server has accepted. */
+/** @internal Makes a socket of a connection that a server has accepted. Closes the connection if the server's options are invalid for streams. */
 export function acceptedSocket(handle: Handle, paused: boolean): PathSocket {
-  return new PathSocket(paused ? pausedOptions : undefined, handle)
+  try {
+    return new PathSocket(paused ? pausedOptions : undefined, handle)
+  } catch (error) {
+    handle.close()
+    throw error
+  }
 }
 
 const pausedOptions = { pauseOnCreate: true } as SocketConstructorOpts
