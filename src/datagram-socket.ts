@@ -70,6 +70,7 @@ export class DatagramSocket
   constructor(handle: Handle, settings?: DatagramSettings) {
     if (!(handle instanceof Handle) || settings === undefined)
       throw illegalConstructor(
+        DatagramSocket,
         'DatagramSocket',
         "bindDatagram(), socketpair() or adopt() with { type: 'datagram' }",
       )

@@ -90,7 +90,8 @@ export class Descriptor {
 
   /** @internal */
   constructor(key: symbol, held: Held) {
-    if (key !== permit) throw illegalConstructor('Descriptor', 'Descriptor.from() or Descriptor.duplicate()')
+    if (key !== permit)
+      throw illegalConstructor(Descriptor, 'Descriptor', 'Descriptor.from() or Descriptor.duplicate()')
     this.#held = held
     // A clone would be an object without a descriptor.
     builtin('node:worker_threads').markAsUncloneable?.(this)

@@ -81,7 +81,7 @@ export class UnixListener<S extends UnixSocket | PacketSocket = UnixSocket>
   /** @internal */
   constructor(handle: ListenHandle, settings?: ListenerSettings<S>) {
     if (!(handle instanceof ListenHandle) || settings === undefined)
-      throw illegalConstructor('UnixListener', 'listen()')
+      throw illegalConstructor(UnixListener, 'UnixListener', 'listen()')
     super()
     this.#handle = handle
     this.#settings = settings

@@ -34,6 +34,7 @@ export class PacketSocket extends MessageSocket {
   constructor(transport: PacketTransport, options?: MessageSocketOptions) {
     if (!(transport instanceof PacketTransport) || options === undefined)
       throw illegalConstructor(
+        PacketSocket,
         'PacketSocket',
         "connect(), listen() or socketpair() with { type: 'seqpacket' }",
       )

@@ -12,7 +12,7 @@ import { writeFramedWith, writeWith } from './internal/descriptor-writing.js'
 import { detached, DetachableStream } from './internal/detaching.js'
 import { unconnected } from './internal/engine.js'
 import { Kind, READ_SIZE } from './internal/native.js'
-import { illegalConstructor, streamDestroyed } from './internal/errors.js'
+import { atCaller, illegalConstructor, streamDestroyed } from './internal/errors.js'
 import { writeFramed } from './internal/frame-writing.js'
 import { Handle } from './internal/handle.js'
 import {
@@ -63,7 +63,8 @@ export class UnixSocket extends NetSocketSurface {
 
   /** @internal */
   constructor(handle: Handle, existing?: object) {
-    if (!(handle instanceof Handle)) throw illegalConstructor('UnixSocket', 'connect() or listen()')
+    if (!(handle instanceof Handle))
+      throw illegalConstructor(UnixSocket, 'UnixSocket', 'connect() or listen()')
     const { stream } = handle.options
     super(stream, existing)
     this.#handle = handle
@@ -195,7 +196,11 @@ export class UnixSocket extends NetSocketSurface {
     const bound = callback === undefined ? undefined : bind(this.#reader, callback)
     if (take(writer, chunk, (encoding || this.#defaultEncoding) as BufferEncoding, bound)) return true
     if (typeof encoding === 'object' && encoding !== null && Object.keys(encoding).length > 0)
-      return writeWith(writer, chunk, encoding, this.#defaultEncoding, bound)
+      try {
+        return writeWith(writer, chunk, encoding, this.#defaultEncoding, bound)
+      } catch (error) {
+        throw atCaller(error, UnixSocket.prototype.write)
+      }
     if (chunkExceedsLimit(writer, chunk, this.#defaultEncoding)) return refuse(writer, bound)
     if (this.#reader.heldFailure !== undefined) writer.schedule()
     return super.write(owned(writer, chunk), encoding as BufferEncoding, bound)

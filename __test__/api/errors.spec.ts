@@ -5,9 +5,13 @@ import {
   abstractName,
   bindDatagram,
   connect,
+  DatagramSocket,
+  Descriptor,
   FramedSocket,
   listen,
+  PacketSocket,
   UnixListener,
+  UnixSocket,
   type UnixSocketPath,
 } from '../../index.js'
 import { Agent, fetch, HttpsAgent, serve, undiciConnector } from '../../http.js'
@@ -77,6 +81,7 @@ if (hasV8Stacks)
     const { client, listener } = await pair(t)
     const path = join(directory(t), 's')
     const framed = new FramedSocket(client, { maxMessageLength: 2 })
+    const { client: socket } = await pair(t)
     const closed = await listen(join(directory(t), 'closed'))
     await closed.close()
     const calls = {
@@ -99,6 +104,15 @@ if (hasV8Stacks)
       connectorOfNumber: () => undiciConnector(5 as never),
       framedEnd: () => framed.end('long'),
       framedSendAndWait: () => framed.sendAndWait('long'),
+      newSocket: () => new (UnixSocket as never as new () => unknown)(),
+      newListener: () => new (UnixListener as never as new () => unknown)(),
+      newPacketSocket: () => new (PacketSocket as never as new () => unknown)(),
+      newDatagramSocket: () => new (DatagramSocket as never as new () => unknown)(),
+      newDescriptor: () => new (Descriptor as never as new () => unknown)(),
+      writeOption: () => socket.write('x', { descriptor: 5 } as never),
+      writeDescriptors: () => socket.write('x', { descriptors: 5 as never }),
+      setTimeoutText: () => socket.setTimeout('x' as never),
+      netSetTimeoutText: () => new net.Socket().setTimeout('x' as never),
       netConnectNumber: () => net.connect({ path: 5 } as never),
       netConnectPort: () => net.connect(80 as never),
       netConnectMode: () => net.connect({ path, objectMode: true } as never),

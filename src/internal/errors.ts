@@ -249,8 +249,9 @@ export function prematureClose(): Error & { code: string } {
   return coded(new Error('The socket was closed before the peer ended'), 'ERR_STREAM_PREMATURE_CLOSE')
 }
 
-export function illegalConstructor(name: string, instead: string): TypeError & { code: string } {
-  return coded(new TypeError(`${name} cannot be constructed: use ${instead}`), 'ERR_ILLEGAL_CONSTRUCTOR')
+export function illegalConstructor(type: Callee, name: string, instead: string): Error {
+  const error = new TypeError(`${name} cannot be constructed: use ${instead}`)
+  return atCaller(coded(error, 'ERR_ILLEGAL_CONSTRUCTOR'), type)
 }
 
 export function internalError(what: string): Error & { code: string } {

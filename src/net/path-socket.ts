@@ -347,4 +347,4 @@ makeAssignable(PathSocket.prototype, ['_handle'])
 for (const name of ['getTypeOfService', 'setTypeOfService'] as const)
   if (!(name in nodeNet.Socket.prototype)) Reflect.deleteProperty(PathSocket.prototype, name)
 
-throwAtCaller(PathSocket.prototype, 'connect', 'resetAndDestroy')
+throwAtCaller(PathSocket.prototype, 'connect', 'resetAndDestroy', 'setTimeout')
