@@ -2,7 +2,7 @@
  * The stream over one connection. It owns no state of the connection: the Handle has that, the Reader and the Writer are its two halves, and
  * NetSocketSurface has what other libraries use of a socket.
  */
-import { type Duplex } from 'node:stream'
+import { Duplex } from 'node:stream'
 import { inspect } from 'node:util'
 import { type Descriptor } from './descriptor.js'
 import { makeAssignable } from './internal/assignable.js'
@@ -45,6 +45,9 @@ import { type UnixSocketPath } from './path.js'
 import { type PeerCredentials } from './peer.js'
 
 const brand = Symbol.for('udsock.UnixSocket')
+const { destroy } = Duplex.prototype as unknown as {
+  destroy(this: Duplex, error?: Error, callback?: WriteCallback): unknown
+}
 
 /**
  * A connection, as a stream. `connect()` and `UnixListener` make it.
@@ -291,14 +294,18 @@ export class UnixSocket extends NetSocketSurface {
   }
 
   /** Sends what the kernel takes without waiting, then closes; `error` is emitted as 'error'. */
-  override destroy(error?: Error): this {
+  override destroy(error?: Error): this
+  /** @internal Node's streams call back; they do not document it, but modules use it. */
+  override destroy(error?: Error, callback?: WriteCallback): this
+  override destroy(error?: Error, callback?: WriteCallback): this {
     const writer = this.#writer
     if (writer !== undefined && !this.destroyed) {
       if (this.#handle.isOpen && this.errored === null) writer.sendInOrder()
       // Before Writable calls back for the chunks that it holds.
       if (writer.isAwaited) writer.callBackSoon(this[unsentError](error ?? null) ?? streamDestroyed())
     }
-    return super.destroy(error)
+    destroy.call(this, error, callback)
+    return this
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {

@@ -1,6 +1,9 @@
 import { type Socket } from 'node:net'
 import { closed, compare, type Difference, once, quiet, type World } from './helpers.js'
 
+/** Undocumented, but modules use it. */
+type Destroy = (this: Socket, error: Error | null, callback: (error?: Error | null) => void) => Socket
+
 const states: Record<string, (world: World) => Promise<Socket> | Socket> = {
   'that is new': world => new world.net.Socket(),
   'that connects': async world => {
@@ -38,6 +41,10 @@ const states: Record<string, (world: World) => Promise<Socket> | Socket> = {
 const endings: Record<string, (socket: Socket, note: (...values: unknown[]) => void) => unknown> = {
   'destroy()': socket => socket.destroy(),
   'destroy(error)': socket => socket.destroy(new Error('own')),
+  'destroy() with a callback': (socket, note) =>
+    (socket.destroy as Destroy).call(socket, null, error => note('called back', error)),
+  'destroy(error) with a callback': (socket, note) =>
+    (socket.destroy as Destroy).call(socket, new Error('own'), error => note('called back', error)),
   'destroy() twice': socket => socket.destroy().destroy(),
   'destroy(error) twice': socket => socket.destroy(new Error('one')).destroy(new Error('two')),
   'destroySoon()': socket => socket.destroySoon(),
