@@ -91,7 +91,6 @@ export class UnixSocket extends NetSocketSurface {
   [connectTo](id: number, remotePath: UnixSocketPath | undefined): void {
     this.#handle.connect(id, remotePath, this)
     this.#reader.connect()
-    this.#writer?.connect()
   }
 
   /** @internal The events of that connection run in the context of `resource`. */

@@ -74,13 +74,6 @@ export class Writer implements Flushable {
     return this.#hasFailed
   }
 
-  /** Sends what was written before the handle had a connection. */
-  connect(): void {
-    this.#end = Math.min(this.#end, this.#queue.queued)
-    this.#send()
-    this.schedule()
-  }
-
   /** Implements `_write`. */
   write(chunk: Uint8Array | string, encoding: BufferEncoding, callback: WriteCallback): void {
     if (this.#parcels?.isEmpty === false) return this.writev([{ chunk, encoding }], callback)
@@ -135,17 +128,16 @@ export class Writer implements Flushable {
   /** Calls back for what Writable has handed over, or has a flush do so. */
   #complete(callback: WriteCallback): void {
     const held = this.#parcels?.heldLength ?? 0
-    const isEmpty = this.#queue.unsent + held === 0
-    if (isEmpty && !this.handle.isUnconnected) {
+    if (this.#queue.unsent + held === 0) {
       if (!this.#isScheduled) this.#queue.settle()
       this.callBackSoon(null)
       this.#turn = this.handle.engine.turn
       callback()
-      this.#checkAccount()
+      // Writable may have handed over more in the callback.
+      if (this.#waiting === undefined) this.#checkAccount()
     } else {
       this.#waiting = callback
-      // An empty write waits for the connection, as every other one does.
-      this.#end = isEmpty ? Infinity : this.#queue.queued + held
+      this.#end = this.#queue.queued + held
       this.schedule()
     }
   }

@@ -3,15 +3,11 @@
  */
 import { type Duplex } from 'node:stream'
 import { type WriteCallback } from '../internal/callback-queue.js'
+import { type WrittenChunk } from '../internal/writable-stream.js'
 import { type WriteOptions } from '../internal/write-options.js'
 import { nextTick } from '../internal/scheduling.js'
 import { UnixSocket } from '../socket.js'
 import { endedByPeer } from './errors.js'
-
-interface Buffered {
-  chunk: Uint8Array | string
-  encoding: BufferEncoding
-}
 
 /** Undoes the destruction of a stream. */
 export function reopen(socket: Duplex): void {
@@ -21,9 +17,14 @@ export function reopen(socket: Duplex): void {
 
 /** Returns the count of the bytes that Writable buffers. */
 export function bufferedBytes(socket: Duplex): number {
+  const { writableBuffer } = socket as unknown as { writableBuffer: WrittenChunk[] | undefined }
+  return bytesOf(writableBuffer ?? [])
+}
+
+/** Returns the count of the bytes of chunks. */
+export function bytesOf(chunks: readonly WrittenChunk[]): number {
   let bytes = 0
-  const { writableBuffer } = socket as unknown as { writableBuffer: Buffered[] | undefined }
-  for (const { chunk, encoding } of writableBuffer ?? [])
+  for (const { chunk, encoding } of chunks)
     bytes += typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.length
   return bytes
 }

@@ -36,9 +36,10 @@ import { optionsOf, pathOf } from './arguments.js'
 import { Existing } from './callable.js'
 import { clientSockets, publishesInFunction } from './channels.js'
 import { ConnectCall, onConnectOver } from './connect-call.js'
-import { callFailed, closedBeforeConnection, invalidHandle, socketClosed } from './errors.js'
+import { type EarlyWrite, writeOnConnect } from './early-write.js'
+import { callFailed, invalidHandle, socketClosed } from './errors.js'
 import { SocketHandle } from './handle.js'
-import { bufferedBytes, endWithPeer, reopen, restoreWrite } from './node-streams.js'
+import { bufferedBytes, bytesOf, endWithPeer, reopen, restoreWrite } from './node-streams.js'
 import { exactAddress, newHandle, signalOf, startReading } from './socket-options.js'
 import { throwAtCaller } from './throwing-methods.js'
 import { blockListOf, type ServiceType, serviceType } from './unused-options.js'
@@ -49,12 +50,9 @@ import { blockListOf, type ServiceType, serviceType } from './unused-options.js'
  * - `connecting`: `connect()` was called;
  * - `connected`: the connection is open;
  * - `failed`: the attempt has failed, and the socket is about to be destroyed;
- * - `closing`: the socket was destroyed, and 'close' is due;
- * - `aborted`: the same, of a socket that was destroyed while it was connecting.
+ * - `closing`: the socket was destroyed, and 'close' is due.
  */
-type State = 'unconnected' | 'connecting' | 'connected' | 'failed' | 'closing' | 'aborted'
-
-type EarlyWrite = { readonly write: () => void; readonly callback: WriteCallback }
+type State = 'unconnected' | 'connecting' | 'connected' | 'failed' | 'closing'
 
 /**
  * A stream over a path, as `net.Socket` is for a path: it is made before it is connected, and can connect again after it was closed.
@@ -73,6 +71,8 @@ export class PathSocket extends UnixSocket {
   #socketHandle: SocketHandle | undefined
   /** The write that waits for `connect()`; 'allowed' when one may wait. */
   #early: EarlyWrite | 'allowed' | undefined
+  /** Bytes of the write that waits for 'connect'. */
+  #earlyBytes = 0
   /** Whether 'finish' is due, and whether the peer's end waits for it. */
   #finish: 'due' | 'due before end' | undefined
   /** Calls back, at 'close', for the writes that were unsent. */
@@ -128,18 +128,22 @@ export class PathSocket extends UnixSocket {
     if (callback !== null) this.once('connect', callback)
     restoreWrite(this)
     // The signal has destroyed the socket, and 'close' is due.
-    if (this.#isClosing() && this.#signal?.aborted) return this
+    if (this.#state === 'closing' && this.#signal?.aborted) return this
     const resource = new Resource('UnixSocket')
     if (this.destroyed) reopen(this)
     this[touch]()
     const isConnected = this.#isBegun() && (this[handleOf].isOpen || this.#call?.isConnected === true)
     this.#call?.cancel()
-    if (!this.#isBegun()) this[prepare](resource)
+    if (!this.#isBegun()) {
+      this.#earlyBytes = 0
+      this[prepare](resource)
+    }
     this.#setState('connecting')
     const call = new ConnectCall(this, path, (options as { [exactAddress]?: Uint8Array })[exactAddress])
     this.#call = call
     call.start(resource, isConnected)
-    if (this.#call === call) this.#takeEarly()?.write()
+    const early = this.#call === call ? this.#takeEarly() : undefined
+    if (early !== undefined) this.#writeOnConnect(early)
     return this
   }
 
@@ -180,10 +184,6 @@ export class PathSocket extends UnixSocket {
     return this.#state !== 'connected' && this.#state !== 'failed'
   }
 
-  #isClosing(): boolean {
-    return this.#state === 'closing' || this.#state === 'aborted'
-  }
-
   /** @internal The same, by the name that libraries know. */
   get _connecting(): boolean {
     return this.connecting
@@ -210,13 +210,15 @@ export class PathSocket extends UnixSocket {
   override [hangUp](): void {}
 
   override _write(chunk: Uint8Array, encoding: BufferEncoding, callback: WriteCallback): void {
-    if (this.#state === 'connected' || this.#isBegun()) super._write(chunk, encoding, callback)
-    else this.#keepEarly(() => super._write(chunk, encoding, callback), callback)
+    if (this.#state === 'connected') return super._write(chunk, encoding, callback)
+    const write = (): void => ownMethods._write.call(this, chunk, encoding, callback)
+    this.#writeEarly({ chunks: [{ chunk, encoding }], write, callback })
   }
 
   override _writev(chunks: { chunk: Uint8Array; encoding: BufferEncoding }[], callback: WriteCallback): void {
-    if (this.#state === 'connected' || this.#isBegun()) super._writev(chunks, callback)
-    else this.#keepEarly(() => super._writev(chunks, callback), callback)
+    if (this.#state === 'connected') return super._writev(chunks, callback)
+    const write = (): void => ownMethods._writev.call(this, chunks, callback)
+    this.#writeEarly({ chunks, write, callback })
   }
 
   #takeEarly(): EarlyWrite | undefined {
@@ -225,9 +227,19 @@ export class PathSocket extends UnixSocket {
     return early === 'allowed' ? undefined : early
   }
 
-  #keepEarly(write: () => void, callback: WriteCallback): void {
-    if (this.#early === undefined) callback(socketClosed())
-    else this.#early = { write, callback }
+  #writeEarly(early: EarlyWrite): void {
+    if (this.#isBegun()) this.#writeOnConnect(early)
+    else if (this.#early === undefined) early.callback(socketClosed())
+    else this.#early = early
+  }
+
+  #writeOnConnect({ chunks, write, callback }: EarlyWrite): void {
+    this.#earlyBytes = bytesOf(chunks)
+    const writeNow = (): void => {
+      this.#earlyBytes = 0
+      write()
+    }
+    writeOnConnect(this, writeNow, callback)
   }
 
   /**
@@ -258,7 +270,7 @@ export class PathSocket extends UnixSocket {
 
   /** Bytes written, including those that wait for a connection or for room in the kernel. */
   override get bytesWritten(): number {
-    return this[bytesQueued] + bufferedBytes(this)
+    return this[bytesQueued] + this.#earlyBytes + bufferedBytes(this)
   }
 
   /** `writableLength`, or undefined without a connection, which Node's types do not allow. */
@@ -268,7 +280,7 @@ export class PathSocket extends UnixSocket {
 
   override _destroy(error: Error | null, callback: WriteCallback): void {
     const wasBegun = this.#isBegun()
-    this.#setState(wasBegun && !this[handleOf].isOpen ? 'aborted' : 'closing')
+    this.#setState('closing')
     this.#call?.cancel()
     this.#call = undefined
     this.#takeEarly()?.callback(error ?? socketClosed())
@@ -285,7 +297,6 @@ export class PathSocket extends UnixSocket {
 
   /** @internal */
   override [unsentError](error: Error | null): Error | null {
-    if (this.#state === 'aborted') return closedBeforeConnection()
     // The kernel's error, or else that of libuv for a write that was unsent.
     return (error as NodeJS.ErrnoException | null)?.syscall === 'write'
       ? error
@@ -295,7 +306,6 @@ export class PathSocket extends UnixSocket {
   /** @internal node:net reports them when its handle has closed. */
   override [reportUnsent](report: () => void, hasFailed: boolean): void {
     if (hasFailed) super[reportUnsent](report, hasFailed)
-    else if (this.#state === 'aborted') this.once('close', report)
     else this.#reportUnsent = report
   }
 
@@ -303,7 +313,7 @@ export class PathSocket extends UnixSocket {
     const report = this.#reportUnsent
     this.#reportUnsent = undefined
     report?.()
-    if (this.#isClosing()) this.#state = 'unconnected'
+    if (this.#state === 'closing') this.#state = 'unconnected'
     this.emit('close', ...hadError)
   }
 
@@ -340,8 +350,8 @@ export class PathSocket extends UnixSocket {
   }
 }
 
-const { _write, _writev } = PathSocket.prototype
-Object.defineProperty(PathSocket.prototype, ownWrites, { value: { _write, _writev } })
+const ownMethods = { _write: PathSocket.prototype._write, _writev: PathSocket.prototype._writev }
+Object.defineProperty(PathSocket.prototype, ownWrites, { value: ownMethods })
 makeAssignable(PathSocket.prototype, ['_handle'])
 
 for (const name of ['getTypeOfService', 'setTypeOfService'] as const)
