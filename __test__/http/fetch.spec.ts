@@ -260,6 +260,14 @@ test('compressed bodies are decompressed', async t => {
   }
 })
 
+test('the option integrity is refused, because it is not checked', async t => {
+  const path = await serving(t, (_request, response) => response.end('text'))
+  const error = { code: 'ERR_INVALID_ARG_VALUE', message: /init\.integrity/ }
+  await t.throwsAsync(fetch(path, '/', { integrity: 'sha256-xyz' }), error)
+  const response = await fetch(path, '/', { integrity: '' })
+  t.is(await response.text(), 'text')
+})
+
 test('failures are a TypeError with the cause', async t => {
   const absent = await t.throwsAsync<Error>(fetch(places.path(t), '/'))
   t.true(absent instanceof TypeError)

@@ -52,7 +52,7 @@ interface Exchange {
  *
  * Redirects are followed over the same path, up to 20 of them, whatever host they name; 'manual' returns the redirect, and 'error' rejects.
  * A body with gzip, deflate or br is decompressed; no compression is asked for. A stream is sent in chunks; a FormData is held in memory. A
- * body that is not consumed holds its connection until it is cancelled.
+ * body that is not consumed holds its connection until it is cancelled. `integrity` is refused.
  *
  * Rejects with a TypeError whose `cause` is the failure (of `connect()`, for example), and with the signal's reason after an abort. The body
  * fails likewise.
@@ -73,6 +73,8 @@ export async function fetch(
     ...others,
     body: streamable(others.body) as never,
   } as RequestInit)
+  // Bun's Request does not keep the option.
+  if (others.integrity || request.integrity) throw invalidValue('init.integrity', 'it is not supported')
   const url = new URL(request.url)
   if (url.protocol !== 'http:' && url.protocol !== 'https:')
     throw invalidValue('url', `its scheme must be http: or https:, not ${url.protocol}`)
