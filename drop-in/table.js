@@ -55,10 +55,7 @@ export const programs = [
 export const listed = [
   {
     program: 'net',
-    cases: [
-      'a client that writes before it is connected',
-      "an answer comes after the immediates of its write's callback",
-    ],
+    cases: ["an answer comes after the immediates of its write's callback"],
     stated:
       "so `write()` callbacks come a little later: an answer may arrive before an immediate that the write's callback queued",
   },
