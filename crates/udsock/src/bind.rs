@@ -251,6 +251,22 @@ mod tests {
         fs::remove_file(path).unwrap();
     }
 
+    #[cfg(feature = "tokio")]
+    #[tokio::test]
+    async fn a_free_lock_is_taken_without_time_to_wait_for_it() {
+        let path = std::env::temp_dir().join(format!("udsock-free-{}", std::process::id()));
+        let address = Address::try_from(path.as_path()).unwrap();
+        let options = BindOptions::new(1).on_existing(OnExisting::ReplaceStale).lock_timeout(Duration::ZERO);
+        // These keep every thread of the pool from the binding for longer than a tick of the runtime's clock.
+        for _ in 0..16 {
+            crate::pool::submit(Box::new(|| sleep(Duration::from_millis(20)))).unwrap();
+        }
+        let bound = std::sync::Arc::new(BoundPath::new());
+        let listener = bound.bind(&address, &options).await.unwrap();
+        assert!(bound.file().unwrap().remove().unwrap());
+        drop(listener);
+    }
+
     #[test]
     fn a_failure_to_bind_leaves_the_file_that_was_there() {
         let path = std::env::temp_dir().join(format!("udsock-keep-{}", std::process::id()));

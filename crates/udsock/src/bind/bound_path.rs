@@ -37,7 +37,8 @@ const LONGEST_PAUSE: u32 = 10;
 /// How long a file that was bound for a caller that has given up waits for the lock.
 const UNDO_LIMIT: Duration = Duration::from_secs(5);
 
-/// How long a cancelled call waits for the system calls of its attempt. They are undone even if they take longer.
+/// How long a call that was cancelled or is late waits for the system calls of its attempt. They are undone even if they take
+/// longer.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A listener's path, from the request to bind it to the removal of its file.
@@ -181,7 +182,9 @@ impl BoundPath {
             let path = Arc::clone(self);
             let attempt = pool::run(move || path.attempt());
             let outcome = if awaits_lock {
-                // An attempt that ends too late is undone.
+                // A free lock is taken however short the limit is. An attempt that ends too late is undone.
+                let late = Instant::now() + PATIENCE;
+                let deadline = deadline.map(|deadline| deadline.max(late));
                 before(deadline, attempt).await.inspect_err(|_| self.cancel())??
             } else {
                 attempt.await?
