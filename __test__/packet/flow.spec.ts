@@ -193,6 +193,23 @@ test('a message whose memory is gone fails alone if it has a callback, and other
   t.deepEqual(received, [...Array(unread + 1).fill(100_000), 4])
 })
 
+test('callbacks of messages that fail keep their order', async t => {
+  const { client, server } = await packetPair(t, 'path', undefined, { highWaterMark: 4096 })
+  const before = await fillKernel(client, Buffer.alloc(1000))
+  const outcomes: string[] = []
+  const note = (name: string) => (error?: Error | null) =>
+    outcomes.push(`${name} ${(error as NodeJS.ErrnoException | null)?.code ?? 'sent'}`)
+  const large = new Uint8Array(20_000)
+  client.send('first', note('first'))
+  client.send(large, note('changed'))
+  client.send('second', note('second'))
+  structuredClone(large, { transfer: [large.buffer] })
+  let received = 0
+  server.on('message', () => received++)
+  await eventually('the last', () => received === before + 2 && outcomes.length === 3)
+  t.deepEqual(outcomes, ['first sent', 'changed ERR_BUFFER_CHANGED', 'second sent'])
+})
+
 test('a write beyond writeLimit is refused alone with a callback, and destroys the socket without', async t => {
   const { client } = await packetPair(t, 'path', undefined, { highWaterMark: 1000, writeLimit: 10_000 })
   const events = recorded(client)

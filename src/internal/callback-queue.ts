@@ -8,7 +8,7 @@ export type WriteCallback = (error?: Error | null) => void
 
 interface Awaited {
   readonly end: number
-  readonly callback: WriteCallback
+  callback: WriteCallback
   next: Awaited | undefined
 }
 
@@ -26,6 +26,16 @@ export class CallbackQueue {
     if (this.#last === undefined) this.#first = awaited
     else this.#last.next = awaited
     this.#last = awaited
+  }
+
+  /** Has the callback of the write that ends at `end` get `error` in its turn. Returns whether there is one. */
+  fail(end: number, error: Error): boolean {
+    let awaited = this.#first
+    while (awaited !== undefined && awaited.end < end) awaited = awaited.next
+    if (awaited?.end !== end) return false
+    const { callback } = awaited
+    awaited.callback = () => callback(error)
+    return true
   }
 
   /** Removes the first callback if its write ends at `sent` or before, and returns it. */

@@ -188,11 +188,8 @@ export class RecordWriter implements Flushable {
   /** Reports the error of the first unsent record. Without a callback that gets it, the connection does not go on. */
   #failRecord(errno: number): void {
     const error = errno === -EFAULT ? bufferChanged() : systemError(errno, 'write')
-    this.#callbacks.callBackSoon(this.#queue.sent, null)
     this.#queue.dropFirst()
-    const callback = this.#callbacks.takeDue(this.#queue.sent)
-    if (callback === undefined) this.#owner.destroy(error)
-    else nextTick(callback, error)
+    if (!this.#callbacks.fail(this.#queue.sent, error)) this.#owner.destroy(error)
   }
 
   #fail(errno: number): void {
