@@ -121,8 +121,9 @@ const canRefuse = 'markAsUncloneable' in threads
 ;(canRefuse ? test : test.skip)('a Descriptor cannot be cloned for another thread, and stays open', t => {
   const descriptor = Descriptor.duplicate(0)
   const { port1 } = new threads.MessageChannel()
-  t.throws(() => structuredClone(descriptor), { name: 'DataCloneError' })
-  t.throws(() => port1.postMessage(descriptor), { name: 'DataCloneError' })
+  // AVA takes no DOMException of Bun for an error.
+  t.throws(() => structuredClone(descriptor), { any: true, name: 'DataCloneError' })
+  t.throws(() => port1.postMessage(descriptor), { any: true, name: 'DataCloneError' })
   port1.close()
   t.true(isOpen(descriptor.fd))
   descriptor.close()
