@@ -88,3 +88,13 @@ test("a message socket over any stream waits for the promises of its 'message' l
   events.push('close')
   t.deepEqual(events, ['question false', 'close'])
 })
+
+test('a loop that is left while it waits for a message ends, and others fail', async t => {
+  const socket = new RecordSocket(echo())
+  const [left, other] = [socket.messages(), socket.messages()]
+  const next = left.next()
+  const failure = t.throwsAsync(other.next(), { code: 'ERR_STREAM_PREMATURE_CLOSE' })
+  t.true((await left.return!()).done)
+  t.true((await next).done)
+  await failure
+})

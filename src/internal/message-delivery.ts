@@ -174,6 +174,7 @@ export class MessageDelivery {
       next: () => this.#next(iteration) as Promise<Result<T>>,
       return: () => {
         this.#leave(iteration)
+        for (const waiter of this.#waiters) if (waiter.iteration === iteration) waiter.resolve(done)
         this.#owner.destroy()
         return Promise.resolve(done)
       },
