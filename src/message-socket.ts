@@ -203,6 +203,7 @@ export abstract class MessageSocket
       this.#isDisposing = true
       await new Promise<void>(resolve => {
         stream.once('finish', resolve).once('close', resolve)
+        void closed.then(resolve)
         this.end()
       })
     }
@@ -226,7 +227,14 @@ export abstract class MessageSocket
     const { hasEnded, isIterated } = this.#delivery
     const isOver = hasEnded && (this.#allowHalfOpen || !('syscall' in error))
     const isThrown = this.#isDisposing || (isIterated && !isOver)
-    if (!isThrown || this.listenerCount('error') > 0) this.emit('error', error)
+    if (isThrown && this.listenerCount('error') === 0) return
+    try {
+      this.emit('error', error)
+    } catch (failure) {
+      // A stream emits no 'close' after an 'error' whose listener throws.
+      nextTick(() => this.#close())
+      throw failure
+    }
   }
 
   #onFailure(error: Error): void {
@@ -244,8 +252,11 @@ export abstract class MessageSocket
     if (this.#state === 'closed') return
     this.#state = 'closed'
     this.#delivery.close(this.#lateError ?? this.#stream.errored ?? prematureClose())
-    if (this.#lateError !== undefined) this.#report(this.#lateError)
-    this.emit('close')
+    try {
+      if (this.#lateError !== undefined) this.#report(this.#lateError)
+    } finally {
+      this.emit('close')
+    }
   }
 
   // Receiving.

@@ -2,6 +2,7 @@ import { Duplex } from 'node:stream'
 import test from 'ava'
 import { type MessageSocket as PublicSocket } from '../../index.js'
 import * as internals from '../../dist/message-socket.js'
+import { start } from '../helpers/program.js'
 import { once } from '../helpers/sockets.js'
 
 /** The declarations leave out what a subclass needs. */
@@ -97,4 +98,17 @@ test('a loop that is left while it waits for a message ends, and others fail', a
   t.true((await left.return!()).done)
   t.true((await next).done)
   await failure
+})
+
+test("an 'error' listener that throws keeps no message socket from closing", async t => {
+  const { ended } = start(t, 'message-error-throws.js')
+  const { code, output, errors } = await ended
+  t.is(code, 0, errors)
+  const kinds = ['framed', 'packet', 'datagram']
+  t.deepEqual(JSON.parse(output), {
+    outcomes: Object.fromEntries(kinds.map(kind => [kind, `${kind} in a loop`])),
+    uncaught: kinds.flatMap(kind =>
+      ['without a listener', 'in a loop', 'disposed of'].map(how => `${kind} ${how}`),
+    ),
+  })
 })
