@@ -11,6 +11,7 @@ import {
   messageTimedOut,
   messageTruncated,
   prematureClose,
+  streamDestroyed,
 } from './internal/errors.js'
 import { onListenersChange, watchListeners } from './internal/listener-changes.js'
 import { messageBytes } from './internal/message-bytes.js'
@@ -173,7 +174,11 @@ export abstract class MessageSocket
     } catch (error) {
       throw atCaller(error, end)
     }
-    this.#stream.end(callback)
+    const stream = this.#stream
+    // A stream that was destroyed without an error does not call back.
+    if (callback !== undefined && stream.destroyed && !stream.writableFinished)
+      nextTick(callback, streamDestroyed())
+    else stream.end(callback)
     return this
   }
 

@@ -1,6 +1,11 @@
 import { Duplex } from 'node:stream'
 import test from 'ava'
-import { type MessageSocket as PublicSocket } from '../../index.js'
+import {
+  FramedSocket,
+  type MessageSocket as PublicSocket,
+  socketpair,
+  type SocketPairOptions,
+} from '../../index.js'
 import * as internals from '../../dist/message-socket.js'
 import { start } from '../helpers/program.js'
 import { once } from '../helpers/sockets.js'
@@ -112,3 +117,23 @@ test("an 'error' listener that throws keeps no message socket from closing", asy
     ),
   })
 })
+
+/** The first of two connected sockets, of each kind. */
+const kinds = {
+  FramedSocket: (options?: SocketPairOptions): PublicSocket => new FramedSocket(socketpair(options)[0]),
+  PacketSocket: (options?: SocketPairOptions): PublicSocket =>
+    socketpair({ ...options, type: 'seqpacket' })[0],
+}
+
+for (const [kind, make] of Object.entries(kinds)) {
+  test(`end() of a destroyed ${kind} calls back with an error`, async t => {
+    const socket = make().destroy()
+    const codes: unknown[] = []
+    const note = (error?: Error | null): unknown => codes.push((error as NodeJS.ErrnoException).code)
+    socket.end(note)
+    socket.end('a message', note)
+    await once(socket, 'close')
+    await new Promise<void>(resolve => socket.end(error => resolve(void note(error))))
+    t.deepEqual(codes, Array(3).fill('ERR_STREAM_DESTROYED'))
+  })
+}
