@@ -61,7 +61,7 @@ export abstract class MessageSocket
   readonly #delivery: MessageDelivery
   /** 'destroyed' by `destroy()` or after an error: no message is delivered any more. 'closed' after 'close'. */
   #state: 'open' | 'destroyed' | 'closed' = 'open'
-  /** The error of a `destroy()` that came after the stream had closed by itself. */
+  /** The error of a `destroy()` that came after the stream had been destroyed by itself. */
   #lateError: Error | undefined
   #isDisposing = false
 
@@ -87,7 +87,8 @@ export abstract class MessageSocket
     stream.on('drain', () => this.emit('drain'))
     stream.on('error', (error: Error) => {
       if (this.#state === 'open') this.#delivery.fail(error)
-      else this.#report(error)
+      // Otherwise the error of `destroy()` takes its place.
+      else if (this.#lateError === undefined) this.#report(error)
     })
     stream.on('close', () => {
       // A stream closes by itself after both ends or an error. The messages that are held come first.

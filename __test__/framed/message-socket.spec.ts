@@ -136,4 +136,17 @@ for (const [kind, make] of Object.entries(kinds)) {
     await new Promise<void>(resolve => socket.end(error => resolve(void note(error))))
     t.deepEqual(codes, Array(3).fill('ERR_STREAM_DESTROYED'))
   })
+
+  test(`destroy(error) of a ${kind} that has just failed emits one error, which its loop throws, too`, async t => {
+    const socket = make({ highWaterMark: 0, writeLimit: 0 })
+    const errors: string[] = []
+    socket.on('error', error => errors.push(error.message))
+    const next = t.throwsAsync(socket.messages().next(), { message: 'by design' })
+    // The peer does not read, so the limit is reached.
+    for (let number = 0; number < 2000; number++) socket.send(Buffer.alloc(900))
+    socket.destroy(new Error('by design'))
+    await once(socket, 'close')
+    await next
+    t.deepEqual(errors, ['by design'])
+  })
 }
