@@ -31,8 +31,12 @@ const moreCompilers = ['5.5', '5.6', '5.7', '5.8']
 /** The libraries that the documentation's blocks import. */
 const libraries = ['undici', 'vscode-jsonrpc']
 
-/** The kinds of modules, with the first TypeScript that has them. The suite that is limited in time leaves out the last two. */
+/**
+ * The kinds of modules, with the first TypeScript that has them. The suite that is limited in time leaves out the last two. Before
+ * TypeScript 6, `commonjs` finds an entry's types by package.json's `typesVersions` alone, because it does not read `exports`.
+ */
 const kinds = [
+  { name: 'commonjs', since: 5.4, before: 6 },
   { name: 'nodenext', since: 5.4 },
   { name: 'bundler', since: 5.4 },
   { name: 'node16', since: 5.4 },
@@ -174,9 +178,10 @@ function compile({ compiler, types, kind, checksLibraries, files, isStrict = tru
 /** The languages of the documentation's blocks, which are folders of a project. */
 const languages = ['js', 'ts']
 const modules = ['user.mts', 'exports.mts', 'net.mts']
+const commonJs = ['user.cts', 'exports.cts', 'net.cts', 'required.cts']
 // A bundler's sources are ES modules.
-const filesFor = kind =>
-  kind === 'bundler' ? modules : [...modules, 'user.cts', 'exports.cts', 'net.cts', 'required.cts']
+const filesOfKind = { bundler: modules, commonjs: commonJs }
+const filesFor = kind => filesOfKind[kind] ?? [...modules, ...commonJs]
 
 /** Returns what to compile: a name, a key that changes with everything that it depends on, and how to check it. */
 function itemsOf(names, isLong, hashes) {
@@ -202,8 +207,9 @@ function itemsOf(names, isLong, hashes) {
           { ...pair, kind: 'nodenext', checksLibraries: true, files: ['empty.mts'] },
           code => code !== 0,
         )
-      for (const { name: kind, since, isLong: onlyLong = false } of kinds) {
-        if (Number(compiler) < since || (onlyLong && !isLong)) continue
+      for (const { name: kind, since, before = Infinity, isLong: onlyLong = false } of kinds) {
+        const isKnown = Number(compiler) >= since && Number(compiler) < before
+        if (!isKnown || (onlyLong && !isLong)) continue
         const checksLibraries = !isUnchecked(pair) && (isLong || kind === 'nodenext')
         const files = filesFor(kind).filter(file => !isUnchecked(pair) || !file.startsWith('user'))
         const options = { ...pair, kind, checksLibraries, files }
