@@ -2,8 +2,10 @@
  * Agents for node:http and node:https whose connections go to paths. Each path has its own pool, and a pooled connection is used
  * again only after `pool.ts` has checked that nothing arrived unasked.
  */
-import http, { type AgentOptions } from 'node:http'
-import https, { type AgentOptions as HttpsAgentOptions } from 'node:https'
+import * as http from 'node:http'
+import { type AgentOptions } from 'node:http'
+import * as https from 'node:https'
+import { type AgentOptions as HttpsAgentOptions } from 'node:https'
 import { type Socket as NetSocket } from 'node:net'
 import { type Duplex } from 'node:stream'
 import { types } from 'node:util'

@@ -4,8 +4,9 @@
  * - A call settles once. After an abort, or a failure, its connection is closed.
  * - The response's body is read from the connection only as fast as it is consumed.
  */
-import http, { type ClientRequest, type IncomingMessage } from 'node:http'
-import https from 'node:https'
+import * as http from 'node:http'
+import { type ClientRequest, type IncomingMessage } from 'node:http'
+import * as https from 'node:https'
 import { type Readable } from 'node:stream'
 import { types } from 'node:util'
 import { builtin } from '../internal/builtins.js'
