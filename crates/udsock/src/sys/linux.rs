@@ -13,7 +13,7 @@ use rustix::io::{Errno, Result};
 use rustix::net::{AddressFamily, SocketType, accept_with, socket_with};
 
 pub(crate) use super::flags::*;
-use super::option::{Plain, get, get_one};
+use super::option::{Plain, get, get_one, switch};
 use super::transfer::last_errno;
 use crate::peer::PeerCredentials;
 
@@ -94,21 +94,12 @@ pub(crate) fn option(socket: BorrowedFd<'_>, option: libc::c_int) -> Result<i32>
 
 /// Clears SO_PASSRIGHTS, which Linux has from 6.16 on. A listener's connections inherit it.
 pub(crate) fn refuse_rights(socket: BorrowedFd<'_>) -> Result<()> {
-    set_passes_rights(socket, false)
+    switch(socket, SO_PASSRIGHTS, false)
 }
 
 /// Sets SO_PASSRIGHTS, as it is for a new socket.
 pub(crate) fn pass_rights(socket: BorrowedFd<'_>) -> Result<()> {
-    set_passes_rights(socket, true)
-}
-
-fn set_passes_rights(socket: BorrowedFd<'_>, on: bool) -> Result<()> {
-    let on = libc::c_int::from(on);
-    let (value, length) = ((&raw const on).cast(), size_of_val(&on) as libc::socklen_t);
-    // SAFETY: the option's value is one integer, which lives during the call.
-    let status =
-        unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, SO_PASSRIGHTS, value, length) };
-    if status == 0 { Ok(()) } else { Err(last_errno()) }
+    switch(socket, SO_PASSRIGHTS, true)
 }
 
 /// Calls shutdown(2) with SHUT_RD, which Linux takes for a listening Unix-domain socket.

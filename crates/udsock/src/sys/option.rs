@@ -43,3 +43,13 @@ pub(super) fn get_one<T: Plain>(
 ) -> Result<T> {
     get(socket, level, option, std::slice::from_mut(&mut value)).1.map(|()| value)
 }
+
+/// Turns an option of `SOL_SOCKET` on or off.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn switch(socket: BorrowedFd<'_>, option: libc::c_int, on: bool) -> Result<()> {
+    let on = libc::c_int::from(on);
+    let (value, length) = ((&raw const on).cast(), size_of_val(&on) as libc::socklen_t);
+    // SAFETY: the option's value is one integer, which lives during the call.
+    let status = unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, value, length) };
+    if status == 0 { Ok(()) } else { Err(last_errno()) }
+}

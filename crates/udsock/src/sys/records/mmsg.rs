@@ -5,6 +5,7 @@ use std::ptr;
 
 use rustix::io::Result;
 
+use crate::sys::option::switch;
 use crate::sys::platform::{RECEIVE_FLAGS, SEND_FLAGS};
 use crate::sys::transfer::{counted, empty_message, last_errno};
 
@@ -19,12 +20,7 @@ pub(crate) const MARKS_RECORDS: bool = true;
 /// Has every record come with the time of its receipt (SO_TIMESTAMP), or with none. The alternative, SO_PASSCRED, gives the socket a name when it
 /// sends.
 pub(crate) fn mark_records(socket: BorrowedFd<'_>, on: bool) -> Result<()> {
-    let on = libc::c_int::from(on);
-    let (value, length) = ((&raw const on).cast(), size_of_val(&on) as libc::socklen_t);
-    // SAFETY: the option's value is one integer, which lives during the call.
-    let status =
-        unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMP, value, length) };
-    if status == 0 { Ok(()) } else { Err(last_errno()) }
+    switch(socket, libc::SO_TIMESTAMP, on)
 }
 
 /// Whether a record is next, and not the end. It stays in the kernel, which reports that there is no room here for what marks it.
