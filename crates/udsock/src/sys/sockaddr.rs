@@ -39,16 +39,14 @@ impl Sockaddr {
         if path.len() > PATH_CAPACITY {
             return Err(errno(libc::ENAMETOOLONG));
         }
-        // SAFETY: every field of `sockaddr_un` is an integer or an array of integers, for which zero is a
-        // value.
-        let mut raw: libc::sockaddr_un = unsafe { zeroed() };
-        raw.sun_family = libc::AF_UNIX as libc::sa_family_t;
-        for (slot, &byte) in raw.sun_path.iter_mut().zip(path) {
+        let mut address = Self::unnamed();
+        for (slot, &byte) in address.raw.sun_path.iter_mut().zip(path) {
             *slot = byte as libc::c_char;
         }
         let length = PATH_OFFSET + path.len();
-        set_length(&mut raw, length);
-        Ok(Self { raw, length: length as SocketAddrLen })
+        set_length(&mut address.raw, length);
+        address.length = length as SocketAddrLen;
+        Ok(address)
     }
 
     /// The address of no name, which has the kernel of Linux give one.
