@@ -173,18 +173,16 @@ impl RecordBatch {
                 Err(Errno::AGAIN) => return Ok(ReceivedRecords::Empty),
                 Err(errno) => return Err(errno.into()),
             };
-            if socket_type == SocketType::Datagram {
-                let was_last = MOST_RECORDS > 1 && count < asked && !is_shortened;
-                return Ok(ReceivedRecords::Records { count, was_last });
-            }
-            // Every place behind the end is filled with the end.
-            return Ok(match (0..count).position(|index| self.is_end(index)) {
+            // Every place behind the end of a connection is filled with the end.
+            let end = match socket_type {
+                SocketType::Datagram => None,
+                _ => (0..count).position(|index| self.is_end(index)),
+            };
+            let was_last = MOST_RECORDS > 1 && count < asked && !is_shortened;
+            return Ok(match end {
+                None => ReceivedRecords::Records { count, was_last },
                 Some(0) => ReceivedRecords::End,
                 Some(count) => ReceivedRecords::Records { count, was_last: false },
-                None => ReceivedRecords::Records {
-                    count,
-                    was_last: MOST_RECORDS > 1 && count < asked && !is_shortened,
-                },
             });
         }
     }
