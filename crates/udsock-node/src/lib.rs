@@ -9,6 +9,7 @@
 //! - `memory`: JavaScript memory that Rust reads and writes;
 //! - `mailbox`: how outcomes of the control plane get into the reactor;
 //! - `libuv`, `doorbell` and `ready`: the two wakers, and the call into JavaScript;
+//! - `processor`: what adaptive polling measures;
 //! - [`process`] and [`malloc`]: functions that need no reactor.
 //!
 //! What must always hold: no panic unwinds into Node-API, libuv or the runtime; and no Rust reference to the environment's state

@@ -1,4 +1,4 @@
-//! Descriptors that came with the bytes of a stream, until the owner of the reactor takes them.
+//! Descriptors that came with the bytes of a stream or with records, until the owner of the reactor takes them.
 //!
 //! What always holds: there is one lot for each read that brought descriptors, in the order of the reads; descriptors that are not taken
 //! are closed on another thread.

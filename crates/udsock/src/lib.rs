@@ -1,4 +1,4 @@
-//! Unix-domain stream sockets for tokio, and for programs with a reactor of their own.
+//! Unix-domain sockets for tokio, and for programs with a reactor of their own.
 //!
 //! With the feature `tokio`, which is on by default:
 //!

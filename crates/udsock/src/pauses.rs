@@ -1,4 +1,4 @@
-//! Random pauses between attempts to connect to a full listener.
+//! Random pauses between attempts: to connect to a full listener, and to lock a directory.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -8,7 +8,7 @@ const SHORTEST_US: u64 = 1_000;
 
 /// Pauses from 1 ms up to a limit: each is a random share, between half and all, of a bound that doubles from 2 ms.
 ///
-/// The randomness keeps processes that wait for the same listener from trying in step.
+/// The randomness keeps processes that wait for the same thing from trying in step.
 pub(crate) struct Pauses {
     bound_us: u64,
     longest_us: u64,
