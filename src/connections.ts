@@ -8,7 +8,7 @@ import { Backoff } from './internal/backoff.js'
 import { waiting } from './internal/diagnostics.js'
 import { engine } from './internal/engine.js'
 import { abortError, atCaller, outOfRange } from './internal/errors.js'
-import { clearTimeout, monotonicTime, setTimeout } from './internal/scheduling.js'
+import { clearTimeout, longestDelay, monotonicTime, setTimeout } from './internal/scheduling.js'
 import { OptionSet, validateTimeout } from './internal/validation.js'
 import { connect, type ConnectOptions, connectRules } from './connect.js'
 import { pathFromBytes, resolvePath, type UnixSocketPath } from './path.js'
@@ -121,7 +121,7 @@ async function* reconnecting(
 function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   const slept = new Promise<void>(resolve => {
-    timer = setTimeout(resolve, milliseconds)
+    timer = setTimeout(resolve, Math.min(milliseconds, longestDelay))
   })
   return unlessAborted(slept, signal).finally(() => clearTimeout(timer))
 }

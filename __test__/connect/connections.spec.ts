@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once as emitted } from 'node:events'
 import { performance } from 'node:perf_hooks'
 import { writeFileSync } from 'node:fs'
@@ -121,6 +122,20 @@ test.serial(
     await eventually('no descriptor is left', () => descriptors() <= before)
   },
 )
+
+test.serial('a delay beyond the range of timers waits as long as a timer can', async t => {
+  const { controller, signal } = countedSignal()
+  const attempts: unknown[] = []
+  const report = (message: unknown): number => attempts.push(message)
+  subscribe('udsock:wait', report)
+  t.teardown(() => unsubscribe('udsock:wait', report))
+  const waiting = codeOf(connections(places.path(t), { signal, minDelay: 2 ** 33 }).next())
+  await eventually('an attempt has failed', () => attempts.length > 0)
+  await sleep(50)
+  controller.abort()
+  t.is(await waiting, 'ABORT_ERR')
+  t.is(attempts.length, 1)
+})
 
 test.serial('failures that do not pass end the iteration, and arguments are checked at the call', async t => {
   const path = places.path(t)
