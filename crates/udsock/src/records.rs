@@ -275,23 +275,14 @@ pub unsafe fn send_raw(
     to: Option<&Address>,
 ) -> io::Result<SentRecords> {
     let socket = socket.as_fd();
-    let to = to.map(|to| Sockaddr::new(to.as_bytes())).transpose()?;
-    loop {
-        let sent = fault::transfer("sendmmsg", |most| {
-            let count = most.unwrap_or(usize::MAX).min(records.len());
-            match records.get(..count) {
-                None | Some([]) => Ok(0),
-                // SAFETY: by this function's contract.
-                Some(records) => unsafe { send_records(socket, records, to.as_ref()) },
-            }
-        });
-        match sent {
-            Ok(count) => return Ok(SentRecords::Records(count)),
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => return Ok(SentRecords::Full),
-            Err(errno) => return Err(errno.into()),
+    send(to, |most, to| {
+        let count = most.unwrap_or(usize::MAX).min(records.len());
+        match records.get(..count) {
+            None | Some([]) => Ok(0),
+            // SAFETY: by this function's contract.
+            Some(records) => unsafe { send_records(socket, records, to) },
         }
-    }
+    })
 }
 
 /// Sends one record with descriptors, at most [`MOST_DESCRIPTORS`](crate::transfer::MOST_DESCRIPTORS), whole or not at all. They stay open here.
@@ -315,16 +306,24 @@ pub unsafe fn send_with_raw(
         return Err(Errno::INVAL.into());
     }
     let socket = socket.as_fd();
+    send(to, |most, to| {
+        if most == Some(0) {
+            return Ok(0);
+        }
+        // SAFETY: by this function's contract.
+        unsafe { send_record_with(socket, record, descriptors, to) }.map(|()| 1)
+    })
+}
+
+/// Sends by `run`, which gets the most records to send, if a fault limits them, and returns how many the kernel has taken.
+#[inline]
+fn send(
+    to: Option<&Address>,
+    run: impl Fn(Option<usize>, Option<&Sockaddr>) -> Result<usize, Errno>,
+) -> io::Result<SentRecords> {
     let to = to.map(|to| Sockaddr::new(to.as_bytes())).transpose()?;
     loop {
-        let sent = fault::transfer("sendmmsg", |most| {
-            if most == Some(0) {
-                return Ok(0);
-            }
-            // SAFETY: by this function's contract.
-            unsafe { send_record_with(socket, record, descriptors, to.as_ref()) }.map(|()| 1)
-        });
-        match sent {
+        match fault::transfer("sendmmsg", |most| run(most, to.as_ref())) {
             Ok(count) => return Ok(SentRecords::Records(count)),
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => return Ok(SentRecords::Full),
