@@ -91,14 +91,13 @@ export class RecordQueue {
   put(record: Uint8Array, length: number, to?: Uint8Array, parcel?: Parcel): boolean {
     this.#queued++
     this.#unsentBytes += length + recordOverhead
-    const last = this.#blocks.at(-1)
     if (length > smallChunk || parcel !== undefined) {
       const block = blockOf(length > smallChunk ? record : Buffer.from(record), 1, to, parcel)
       this.#blocks.push(block)
       append(block, length)
       return true
     }
-    let block = last
+    let block = this.#blocks.at(-1)
     if (block === undefined || block.to !== to || !hasRoom(block, length)) {
       block = spares.pop() ?? blockOf(Buffer.allocUnsafeSlow(blockLength), MOST_RECORDS, to)
       block.to = to
