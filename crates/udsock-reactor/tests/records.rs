@@ -1,4 +1,4 @@
-//! Sockets of records in a reactor: what arrives is what was sent, record by record.
+//! Connections of records in a reactor: what arrives is what was sent, record by record.
 #![cfg(any(target_os = "linux", target_os = "android"))]
 // A test that fails by panicking says more than one that returns an error.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -6,30 +6,14 @@
 mod bench;
 
 use bench::{Arrived, Bench, get, packets, put};
-use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use std::io::IoSlice;
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
-use udsock::records::{MOST_IN_SEND, ReceivedRecords, RecordBatch, RecordPlaces};
-use udsock::{Address, BindOptions, SocketType, autobind, bind_with, connect_datagrams, datagram_socket};
+use udsock::SocketType;
+use udsock::records::MOST_IN_SEND;
 use udsock_reactor::{
     Destination, Errno, EventKind, Id, PollMemory, Reactor, Rights, Role, SentRecords, Shutdown,
 };
-
-fn abstract_address(name: &str) -> Address {
-    let name = format!("udsock-records-{}-{name}", std::process::id());
-    Address::abstract_name(name.as_bytes()).unwrap()
-}
-
-/// A reading socket for datagrams, bound to `address`.
-fn datagrams(bench: &mut Bench, address: &Address) -> Id {
-    let options = BindOptions::new(0).socket_type(SocketType::Datagram).refuse_rights(true);
-    let bound = bind_with(address, &options, &false.into()).unwrap();
-    let id = bench.reactor.add(bound.socket, Role::Connection(SocketType::Datagram, Rights::Refuse)).unwrap();
-    bench.reactor.read_start(id, Destination::Scratch).unwrap();
-    id
-}
 
 fn send_all(bench: &mut Bench, id: Id, records: &[Vec<u8>]) {
     let slices: Vec<_> = records.iter().map(|record| IoSlice::new(record)).collect();
@@ -234,189 +218,6 @@ fn a_hang_up_is_reported_to_a_socket_that_does_not_read() {
     drop(peer);
     let kinds: Vec<_> = bench.poll().0.iter().map(|event| event.kind).collect();
     assert_eq!(kinds, [EventKind::HangUp]);
-}
-
-#[test]
-fn datagrams_bring_their_senders_addresses() {
-    let mut bench = Bench::new();
-    let (to, from) = (abstract_address("to"), abstract_address("from"));
-    let id = datagrams(&mut bench, &to);
-    let sender = datagrams(&mut bench, &from);
-    let unbound = datagram_socket().unwrap();
-    let slices = [IoSlice::new(b"one"), IoSlice::new(b""), IoSlice::new(b"three")];
-    assert_eq!(bench.reactor.send_records(sender, &slices, Some(&to)), Ok(SentRecords::Records(3)));
-    connect_datagrams(&unbound, &to).unwrap();
-    put(&unbound, b"nobody's");
-    let datagram = |bytes: &[u8], from: &[u8]| Arrived::Record {
-        bytes: bytes.to_vec(),
-        from: from.to_vec(),
-        is_truncated: false,
-    };
-    let from = from.as_bytes();
-    let expected =
-        [datagram(b"one", from), datagram(b"", from), datagram(b"three", from), datagram(b"nobody's", b"")];
-    assert_eq!(bench.arrived(id), expected);
-}
-
-#[test]
-fn a_datagram_without_a_receiver_fails_and_the_socket_goes_on() {
-    let mut bench = Bench::new();
-    let (here, there) = (abstract_address("here"), abstract_address("there"));
-    let id = datagrams(&mut bench, &here);
-    let slices = [IoSlice::new(b"record")];
-    assert_eq!(bench.reactor.send_records(id, &slices, Some(&there)), Err(Errno::CONNREFUSED));
-    assert_eq!(bench.reactor.send_records(id, &slices, None), Err(Errno::NOTCONN));
-    assert_eq!(bench.reactor.send_records(id, &slices, Some(&here)), Ok(SentRecords::Records(1)));
-    let to_itself = bench.arrived(id);
-    assert!(matches!(&to_itself[..], [Arrived::Record { bytes, .. }] if bytes == b"record"));
-}
-
-#[test]
-fn a_receiver_that_restarts_is_an_error_and_the_socket_goes_on() {
-    let mut bench = Bench::new();
-    let (here, there) = (abstract_address("restart-here"), abstract_address("restart-there"));
-    let id = datagrams(&mut bench, &here);
-    let other = datagrams(&mut bench, &there);
-    connect_datagrams(bench.reactor.fd(id).unwrap(), &there).unwrap();
-    bench.reactor.close(other).unwrap();
-    let slices = [IoSlice::new(b"record")];
-    let outcome = bench.reactor.send_records(id, &slices, None);
-    assert!(matches!(outcome, Err(Errno::CONNREFUSED | Errno::CONNRESET)), "{outcome:?}");
-    let other = datagrams(&mut bench, &there);
-    connect_datagrams(bench.reactor.fd(id).unwrap(), &there).unwrap();
-    send_all(&mut bench, id, &[b"again".to_vec()]);
-    let arrived = bench.arrived(other);
-    assert!(matches!(&arrived[..], [Arrived::Record { bytes, .. }] if bytes == b"again"), "{arrived:?}");
-}
-
-#[test]
-fn a_closed_socket_for_datagrams_gives_its_name_back_at_once() {
-    let mut bench = Bench::new();
-    let here = abstract_address("name");
-    for is_refused in [true, false] {
-        let options = BindOptions::new(0).socket_type(SocketType::Datagram).refuse_rights(is_refused);
-        for _ in 0..2 {
-            let socket = bind_with(&here, &options, &false.into()).unwrap().socket;
-            let rights = if is_refused { Rights::Refuse } else { Rights::Discard };
-            let id = bench.reactor.add(socket, Role::Connection(SocketType::Datagram, rights)).unwrap();
-            let slices = [IoSlice::new(b"unread")];
-            assert_eq!(bench.reactor.send_records(id, &slices, Some(&here)), Ok(SentRecords::Records(1)));
-            bench.reactor.close(id).unwrap();
-        }
-    }
-}
-
-#[test]
-fn a_full_receiver_that_the_socket_is_connected_to_reports_its_room() {
-    let mut bench = Bench::new();
-    let there = abstract_address("full");
-    let receiver = datagrams(&mut bench, &there);
-    bench.reactor.read_stop(receiver).unwrap();
-    let socket = datagram_socket().unwrap();
-    connect_datagrams(&socket, &there).unwrap();
-    let id = bench.reactor.add(socket, Role::Connection(SocketType::Datagram, Rights::Refuse)).unwrap();
-    let slices: Vec<_> = (0..MOST_IN_SEND).map(|_| IoSlice::new(b"record")).collect();
-    let mut sent = 0;
-    while let SentRecords::Records(count) = bench.reactor.send_records(id, &slices, None).unwrap() {
-        sent += count;
-    }
-    assert_eq!(bench.poll(), (vec![], false));
-    bench.reactor.read_start(receiver, Destination::Scratch).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let (mut received, mut is_writable) = (0, false);
-    while received < sent || !is_writable {
-        assert!(Instant::now() < deadline, "{received} of {sent}, writable: {is_writable}");
-        for event in bench.poll().0 {
-            match event.kind {
-                EventKind::Record => received += 1,
-                EventKind::Writable if event.subject == id.slot() => is_writable = true,
-                kind => panic!("{kind:?}"),
-            }
-        }
-    }
-}
-
-#[test]
-fn credentials_come_with_every_datagram_where_they_are_asked_for() {
-    let mut bench = Bench::new();
-    let there = abstract_address("credentials");
-    let id = datagrams(&mut bench, &there);
-    udsock::pass_credentials(bench.reactor.fd(id).unwrap(), true).unwrap();
-    let socket = datagram_socket().unwrap();
-    autobind(&socket).unwrap();
-    assert!(Address::local(&socket).unwrap().as_abstract_name().is_some());
-    connect_datagrams(&socket, &there).unwrap();
-    put(&socket, b"record");
-    let (events, _) = bench.poll();
-    let head = &bench.scratch[..events[0].detail as usize];
-    let number = |index: usize| u32::from_ne_bytes(head[4 * index..][..4].try_into().unwrap());
-    let ours = [std::process::id(), rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw()];
-    assert_eq!([number(0), number(1), number(2)], ours);
-}
-
-/// Takes a socket out of the reactor.
-fn detached(bench: &mut Bench, id: Id) -> OwnedFd {
-    let number = bench.reactor.fd(id).unwrap().as_raw_fd();
-    let held = bench.reactor.detach(id).unwrap();
-    assert_eq!(bench.reactor.detach(id), Err(Errno::BADF));
-    let fd = bench.reactor.descriptors().release(held).unwrap();
-    assert_eq!(fd.as_raw_fd(), number);
-    assert!(!fcntl_getfl(&fd).unwrap().contains(OFlags::NONBLOCK));
-    fd
-}
-
-/// Receives one record as the reactor does, from a socket that it has not prepared. Returns also whether the sender's credentials came with it.
-fn receive(fd: &OwnedFd, socket_type: SocketType) -> (ReceivedRecords, bool) {
-    let (mut memory, mut batch) = ([0; 512], RecordBatch::new());
-    let places = RecordPlaces::of(&mut memory, 0, 64);
-    let received = batch.receive(fd, socket_type, places, 1, drop).unwrap();
-    (received, batch.record(0).is_some_and(|record| record.sender.is_some()))
-}
-
-const ONE: ReceivedRecords = ReceivedRecords::Records { count: 1, was_last: false };
-
-#[test]
-fn a_connection_of_packets_that_leaves_is_as_a_new_one() {
-    let mut bench = Bench::new();
-    let (id, peer) = bench.packets();
-    bench.reactor.read_stop(id).unwrap();
-    put(&peer, b"unread");
-    put(&peer, b"");
-    let fd = detached(&mut bench, id);
-    put(&peer, b"later");
-    assert_eq!(receive(&fd, SocketType::Packet), (ONE, false));
-    // Without a mark nothing tells an empty record from the end.
-    assert_eq!(receive(&fd, SocketType::Packet), (ReceivedRecords::End, false));
-    assert_eq!(receive(&fd, SocketType::Packet), (ONE, false));
-    put(&fd, b"back");
-    assert_eq!(get(&peer), b"back");
-    assert_eq!(bench.poll(), (vec![], false));
-}
-
-#[test]
-fn a_socket_for_datagrams_that_leaves_stays_bound_and_gets_no_credentials() {
-    let mut bench = Bench::new();
-    let there = abstract_address("leaves");
-    let id = datagrams(&mut bench, &there);
-    udsock::pass_credentials(bench.reactor.fd(id).unwrap(), true).unwrap();
-    bench.reactor.read_stop(id).unwrap();
-    let sender = datagram_socket().unwrap();
-    connect_datagrams(&sender, &there).unwrap();
-    let fd = detached(&mut bench, id);
-    assert_eq!(Address::local(&fd).unwrap(), there);
-    put(&sender, b"record");
-    assert_eq!(receive(&fd, SocketType::Datagram), (ONE, false));
-    assert_eq!(bench.poll(), (vec![], false));
-}
-
-#[test]
-fn a_listener_does_not_leave() {
-    let mut bench = Bench::new();
-    let options = BindOptions::new(1).socket_type(SocketType::Packet);
-    let bound = bind_with(&abstract_address("listener"), &options, &false.into()).unwrap();
-    let id = bench.reactor.add(bound.socket, Role::Listener(SocketType::Packet, Rights::Discard)).unwrap();
-    assert_eq!(bench.reactor.detach(id), Err(Errno::BADF));
-    assert!(bench.reactor.fd(id).is_ok());
 }
 
 #[test]

@@ -8,7 +8,8 @@ use std::io::IoSlice;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
-use udsock::SocketType::{Packet, Stream};
+use udsock::SocketType::{Datagram, Packet, Stream};
+use udsock::{Address, BindOptions, bind_with};
 use udsock_reactor::{
     Accepted, DatagramHead, Destination, Errno, Event, EventKind, Id, PollMemory, Polled, Reactor, Received,
     Rights, Role, Sent, TRUNCATED,
@@ -24,6 +25,11 @@ pub(crate) fn pair() -> (OwnedFd, OwnedFd) {
 pub(crate) fn packets() -> (OwnedFd, OwnedFd) {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap()
+}
+
+pub(crate) fn abstract_address(name: &str) -> Address {
+    let name = format!("udsock-bench-{}-{name}", std::process::id());
+    Address::abstract_name(name.as_bytes()).unwrap()
 }
 
 /// Longer than a turn may take, and much shorter than the linger time of the tests.
@@ -123,6 +129,15 @@ impl Bench {
         let id = self.reactor.add(ours, Role::Connection(Packet, Rights::Refuse)).unwrap();
         self.reactor.read_start(id, Destination::Scratch).unwrap();
         (id, theirs)
+    }
+
+    /// A reading socket for datagrams, bound to `address`.
+    pub(crate) fn datagrams(&mut self, address: &Address) -> Id {
+        let options = BindOptions::new(0).socket_type(Datagram).refuse_rights(true);
+        let bound = bind_with(address, &options, &false.into()).unwrap();
+        let id = self.reactor.add(bound.socket, Role::Connection(Datagram, Rights::Refuse)).unwrap();
+        self.reactor.read_start(id, Destination::Scratch).unwrap();
+        id
     }
 
     /// Polls once, and returns what has arrived at `id`.
