@@ -31,7 +31,7 @@ const groups = {
     files: specs(
       'smoke',
       'connect/{connect,contexts,waiting}',
-      'listener/{accept,close,listener,order}',
+      'listener/{accept,close,contexts,listener,order}',
       'socket/socket',
     ),
     nodeArguments: [`--import=${new URL('__test__/emulated/node.js', import.meta.url)}`],

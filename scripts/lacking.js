@@ -136,7 +136,7 @@ export const lacking = [
   ),
   ...on(
     'deno',
-    'path/resolution',
+    'path/relative',
     'it does not start, or prints nothing, where the working directory is gone or is not UTF-8',
     'a relative path is ENOENT where the working directory is gone',
     'a relative path is completed also where the working directory has bytes that are not UTF-8',

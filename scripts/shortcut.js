@@ -4,10 +4,12 @@
 const left = {
   'it is about paths, files and permissions, and writes a few bytes at most': [
     'path/abstract-names',
+    'path/relative',
     'path/resolution',
     'peer/remote-path',
     'path/file-systems',
     'peer/credentials',
+    'peer/peer-uid',
     'listener/mode',
     'listener/file-ownership',
     'path/path',
@@ -24,6 +26,7 @@ const left = {
     'listener/inherited',
     'listener/capacity',
     'listener/close',
+    'listener/contexts',
     'listener/listener',
     'listener/order',
     'net/connect',
