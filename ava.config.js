@@ -32,7 +32,7 @@ const groups = {
       'smoke',
       'connect/{connect,contexts,waiting}',
       'listener/{accept,close,contexts,listener,order}',
-      'socket/socket',
+      'socket/{socket,stream}',
     ),
     nodeArguments: [`--import=${new URL('__test__/emulated/node.js', import.meta.url)}`],
     timeout: '10m',

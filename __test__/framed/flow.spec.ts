@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import test from 'ava'
 import { connect, FramedSocket, type UnixSocket } from '../../index.js'
-import { rawPair, recorded } from './helpers.js'
+import { frames, rawPair, recorded } from './helpers.js'
 import { eventually, everyPlace, listening, once, pair, places } from '../helpers/sockets.js'
 import { argument, leavesNoDescriptors, pattern, turns } from '../helpers/streams.js'
 import { start } from '../helpers/program.js'
@@ -9,15 +9,6 @@ import { start } from '../helpers/program.js'
 leavesNoDescriptors(test)
 
 type Failure = NodeJS.ErrnoException
-
-function frames(...payloads: string[]): Buffer {
-  const parts = payloads.flatMap(payload => {
-    const header = Buffer.alloc(4)
-    header.writeUInt32BE(Buffer.byteLength(payload))
-    return [header, Buffer.from(payload)]
-  })
-  return Buffer.concat(parts)
-}
 
 /** Makes the stream read everything, and the end, before a reader takes it: the end then comes with the last chunk. */
 async function buffered(framed: FramedSocket): Promise<void> {

@@ -1,19 +1,12 @@
 import test, { type ExecutionContext } from 'ava'
 import { FramedSocket, type FramedOptions } from '../../index.js'
-import { rawPair, recorded } from './helpers.js'
+import { frame, rawPair, recorded } from './helpers.js'
 import { eventually, everyPlace, once, pair, type Place, receive, receiveAll } from '../helpers/sockets.js'
 import { generator, leavesNoDescriptors, netConnect, pattern, turns } from '../helpers/streams.js'
 
 leavesNoDescriptors(test)
 
 type Failure = NodeJS.ErrnoException
-
-function frame(payload: Uint8Array | string): Buffer {
-  const bytes = Buffer.from(payload)
-  const header = Buffer.alloc(4)
-  header.writeUInt32BE(bytes.length)
-  return Buffer.concat([header, bytes])
-}
 
 /** Two framed sockets that talk to each other. */
 async function framedPair(

@@ -1,6 +1,7 @@
 import test from 'ava'
 import { FrameDecoder } from '../../dist/internal/frames.js'
 import { collector, generator, pattern } from '../helpers/streams.js'
+import { frame } from './helpers.js'
 
 const MiB = 1024 * 1024
 
@@ -10,11 +11,6 @@ function header(length: number): Buffer {
   const bytes = Buffer.alloc(4)
   bytes.writeUInt32BE(length)
   return bytes
-}
-
-function frame(payload: Uint8Array | string): Buffer {
-  const bytes = Buffer.from(payload)
-  return Buffer.concat([header(bytes.length), bytes])
 }
 
 /** The payloads of chunks, each of which is memory of its own. */
