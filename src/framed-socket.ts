@@ -10,6 +10,7 @@ import { heldBytes, writeFrame } from './internal/hooks.js'
 import { type InspectContext, inspected, socketFields } from './internal/inspect.js'
 import { encodingRefused } from './internal/message-delivery.js'
 import { type SendOptions } from './internal/message-info.js'
+import { longestDelay } from './internal/scheduling.js'
 import { aBoolean, integer, OptionSet } from './internal/validation.js'
 import { MessageSocket, transmit } from './message-socket.js'
 import { type Socket as NetSocket } from './net/socket.js'
@@ -36,7 +37,7 @@ const longestFrame = 2 ** 32 - 1
 const framedOptions = new OptionSet<FramedOptions>('new FramedSocket()', {
   maxMessageLength: integer(0, longestFrame),
   allowHalfOpen: aBoolean,
-  messageTimeout: integer(1, 2 ** 31 - 1),
+  messageTimeout: integer(1, longestDelay),
 })
 const defaultMaxMessageLength = 16 * 1024 * 1024
 

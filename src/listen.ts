@@ -9,6 +9,7 @@ import { type Engine, engine } from './internal/engine.js'
 import { abortError, atCaller, invalidType, invalidValue, systemError } from './internal/errors.js'
 import { type Allow, allowedPeers } from './identity.js'
 import { Resource } from './internal/resource.js'
+import { longestDelay } from './internal/scheduling.js'
 import {
   aBoolean,
   aSignal,
@@ -224,7 +225,7 @@ const bindRules = {
   maxConnections: integer(1, 2 ** 31 - 1),
   maxConnectionsPerUser: integer(1, 2 ** 31 - 1),
   overflow: oneOf('queue', 'drop'),
-  idleTimeout: integer(1, 2 ** 31 - 1),
+  idleTimeout: integer(1, longestDelay),
   signal: aSignal,
 }
 
