@@ -80,6 +80,7 @@ const ofMessageSockets = [
   'pause',
   'resume',
   'messages',
+  'peer',
 ]
 
 const allowed = new Map<{ prototype: object }, readonly string[]>([
@@ -117,17 +118,7 @@ const allowed = new Map<{ prototype: object }, readonly string[]>([
   ],
   [
     PacketSocket,
-    [
-      ...ofMessageSockets,
-      'bytesRead',
-      'bytesWritten',
-      'peer',
-      'remotePath',
-      'localPath',
-      'detach',
-      'ref',
-      'unref',
-    ],
+    [...ofMessageSockets, 'bytesRead', 'bytesWritten', 'remotePath', 'localPath', 'detach', 'ref', 'unref'],
   ],
   [
     net.Server,
