@@ -1,7 +1,7 @@
 import { openSync } from 'node:fs'
 import test, { type ExecutionContext } from 'ava'
-import { Descriptor, FramedSocket, type MessageInfo, socketpair } from '../../index.js'
-import { closeDescriptors, keepDescriptors } from '../helpers/messages.js'
+import { Descriptor, FramedSocket, socketpair } from '../../index.js'
+import { closeDescriptors, keepDescriptors, manyDescriptors, waysToReceive } from '../helpers/messages.js'
 import { codeOf, descriptors, descriptorsAtRest, eventually, once } from '../helpers/sockets.js'
 
 function sockets(t: ExecutionContext): [FramedSocket, FramedSocket] {
@@ -47,53 +47,10 @@ test.serial('descriptors arrive with their message, and none is left', async t =
   await eventually('all are closed', () => descriptors() <= before)
 })
 
-/** How many descriptors the message with this index has. */
-const files = (index: number): number => (index % 3 === 0 ? 0 : index % 8)
-
-for (const how of ['listener', 'iteration', 'paused listener'])
-  test.serial(`each of thousands of messages has its own descriptors: ${how}`, async t => {
-    t.timeout(60_000)
-    const before = await descriptorsAtRest()
-    const [one, other] = sockets(t)
-    const count = 2000
-    const sizes = Array.from({ length: count }, (_, index) =>
-      index % 97 === 0 ? 100_000 : (index * 37) % 900,
-    )
-    const problems: string[] = []
-    let arrived = 0
-    const check = (message: Buffer, info: MessageInfo): void => {
-      const index = arrived++
-      if (message.length !== sizes[index] || info.descriptors.length !== files(index))
-        problems.push(`${index}: ${message.length} bytes, ${info.descriptors.length} descriptors`)
-      closeDescriptors(info)
-    }
-    const sending = (async () => {
-      for (const [index, size] of sizes.entries()) {
-        const message = Buffer.alloc(size, index)
-        const list = Array.from({ length: files(index) }, () => 0)
-        const more = list.length > 0 ? one.send(message, { descriptors: list }) : one.send(message)
-        if (!more) await once(one, 'drain')
-      }
-      one.end()
-    })()
-    if (how === 'iteration') {
-      for await (const { data, ...info } of other.messages()) check(data, info)
-    } else {
-      other.on('message', (message, info) => {
-        check(message, info)
-        if (how === 'paused listener' && arrived % 10 === 0) {
-          other.pause()
-          setImmediate(() => other.resume())
-        }
-      })
-      await once(other, 'end')
-    }
-    await sending
-    t.deepEqual([problems, arrived], [[], count])
-    one.destroy()
-    other.destroy()
-    await eventually('all are closed', () => descriptors() <= before)
-  })
+for (const how of waysToReceive)
+  test.serial(`each of thousands of messages has its own descriptors: ${how}`, t =>
+    manyDescriptors(t, () => sockets(t), { how, longest: 100_000 }),
+  )
 
 test.serial('descriptors of messages stay with them while a loop is busy and both sides have ended', t =>
   keepDescriptors(t, () => sockets(t)),

@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava'
-import { connect, Descriptor, listen, type MessageInfo, type PacketSocket, socketpair } from '../../index.js'
-import { closeDescriptors, keepDescriptors } from '../helpers/messages.js'
+import { connect, Descriptor, listen, type PacketSocket, socketpair } from '../../index.js'
+import { closeDescriptors, keepDescriptors, manyDescriptors, waysToReceive } from '../helpers/messages.js'
 import { codeOf, descriptors, descriptorsAtRest, eventually, once, places } from '../helpers/sockets.js'
 
 // macOS has no such sockets.
@@ -22,9 +22,6 @@ const received = (socket: PacketSocket): Promise<number> =>
       closeDescriptors(info)
     })
   })
-
-/** How many descriptors the message with this index has. */
-const files = (index: number): number => (index % 3 === 0 ? 0 : index % 8)
 
 test.before(() => {
   for (const socket of socketpair()) socket.destroy()
@@ -58,50 +55,10 @@ withPackets('descriptors arrive with their record, also with an empty one, and n
   await eventually('all are closed', () => descriptors() <= before)
 })
 
-for (const how of ['listener', 'iteration', 'paused listener'])
-  withPackets(`each of thousands of records has its own descriptors: ${how}`, async t => {
-    t.timeout(60_000)
-    const before = await descriptorsAtRest()
-    const [one, other] = sockets(t)
-    const count = 2000
-    const sizes = Array.from({ length: count }, (_, index) =>
-      index % 97 === 0 ? 60_000 : (index * 37) % 900,
-    )
-    const problems: string[] = []
-    let arrived = 0
-    const check = (message: Buffer, info: MessageInfo): void => {
-      const index = arrived++
-      if (message.length !== sizes[index] || info.descriptors.length !== files(index))
-        problems.push(`${index}: ${message.length} bytes, ${info.descriptors.length} descriptors`)
-      closeDescriptors(info)
-    }
-    const sending = (async () => {
-      for (const [index, size] of sizes.entries()) {
-        const message = Buffer.alloc(size, index)
-        const list = Array.from({ length: files(index) }, () => 0)
-        const more = list.length > 0 ? one.send(message, { descriptors: list }) : one.send(message)
-        if (!more) await once(one, 'drain')
-      }
-      one.end()
-    })()
-    if (how === 'iteration') {
-      for await (const { data, ...info } of other.messages()) check(data, info)
-    } else {
-      other.on('message', (message, info) => {
-        check(message, info)
-        if (how === 'paused listener' && arrived % 10 === 0) {
-          other.pause()
-          setImmediate(() => other.resume())
-        }
-      })
-      await once(other, 'end')
-    }
-    await sending
-    t.deepEqual([problems, arrived], [[], count])
-    one.destroy()
-    other.destroy()
-    await eventually('all are closed', () => descriptors() <= before)
-  })
+for (const how of waysToReceive)
+  withPackets(`each of thousands of records has its own descriptors: ${how}`, t =>
+    manyDescriptors(t, () => sockets(t), { how, longest: 60_000 }),
+  )
 
 withPackets('a listener and connect() of packets take descriptors when asked', async t => {
   const listener = await listen(places.path(t), { type: 'seqpacket', receiveDescriptors: 1 })
